@@ -1,0 +1,37 @@
+"""Options and fixtures of the suite: `--device cuda` runs it on a GPU, `--slow` adds the long tests."""
+
+import os
+
+# PyTorch and NumPy would each start a thread per core and wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import pytest  # noqa: E402, the variables above must be set before NumPy loads
+
+
+def pytest_addoption(parser):
+    parser.addoption("--device", default="cpu", help="where tensors of the suite are born: cpu, cuda or cuda:N")
+    parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
+
+
+def pytest_configure(config):
+    name = config.getoption("--device")
+    if name != "cpu":
+        import minigrad as mg
+
+        mg.set_default_device(name)  # raises here, once and readably, where there is no such device
+
+
+def pytest_collection_modifyitems(config, items):
+    on_gpu = config.getoption("--device") != "cpu"
+    for item in items:
+        if "slow" in item.keywords and not config.getoption("--slow"):
+            item.add_marker(pytest.mark.skip(reason="slow: runs with --slow"))
+        if "gpu" in item.keywords and not on_gpu:
+            item.add_marker(pytest.mark.skip(reason="needs a GPU: runs with --device cuda"))
+
+
+@pytest.fixture
+def device(request):
+    """Name of the device that the suite runs on."""
+    return request.config.getoption("--device")
