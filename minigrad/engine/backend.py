@@ -1,0 +1,238 @@
+"""Devices and dtypes: the one file that knows there are two array libraries.
+
+Every op receives `xp`, the library its arrays belong to: NumPy on the CPU, CuPy on a GPU.
+What the two do differently lives here, one named function each; no other file names CuPy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import re
+import threading
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+Array = Any  # numpy.ndarray or cupy.ndarray
+NUMBERS = (bool, int, float, complex, np.generic)
+
+
+# ---------------------------------------------------------------- devices
+
+
+class Device:
+    """A place where arrays live: `Device("cpu")`, `Device("cuda")`, `Device("cuda:1")`."""
+
+    __slots__ = ("kind", "index")
+
+    def __init__(self, name: str | Device = "cpu") -> None:
+        if isinstance(name, Device):
+            self.kind, self.index = name.kind, name.index
+            return
+        found = re.fullmatch(r"(cpu|cuda)(?::(\d+))?", str(name))
+        if not found:
+            raise ValueError(f"device: expected 'cpu', 'cuda' or 'cuda:N', got {name!r}")
+        self.kind = found[1]
+        self.index = int(found[2] or 0)
+        if self.kind == "cpu" and self.index:
+            raise ValueError(f"device: there is one CPU device, got {name!r}; use 'cpu'")
+
+    def __repr__(self) -> str:
+        return f"device({str(self)!r})"
+
+    def __str__(self) -> str:
+        return "cpu" if self.kind == "cpu" else f"cuda:{self.index}"
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, str):
+            other = Device(other)
+        return isinstance(other, Device) and (self.kind, self.index) == (other.kind, other.index)
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.index))
+
+    @property
+    def xp(self) -> ModuleType:
+        """The array library of this device; TypeError if it cannot be used here."""
+        return np if self.kind == "cpu" else load_cupy()
+
+
+CPU = Device("cpu")
+
+
+class _PerThread(threading.local):
+    device = CPU
+
+
+class _Process:
+    dtype = np.dtype("float32")
+
+
+_defaults = _PerThread()
+
+
+def load_cupy() -> ModuleType:
+    """Import CuPy and see that a GPU answers; TypeError saying what to do otherwise."""
+    try:
+        cupy = importlib.import_module("cupy")
+    except ImportError:
+        raise TypeError(
+            "device: 'cuda' needs CuPy, which is not installed; `minigrad doctor` prints the right command"
+        ) from None
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:  # CuPy raises its own kinds for a missing driver
+        raise TypeError(f"device: 'cuda' is not usable here ({error}); run `minigrad doctor`") from None
+    if not count:
+        raise TypeError("device: no GPU is visible; use device='cpu' or run `minigrad doctor`")
+    return cupy
+
+
+def cuda_is_available() -> bool:
+    """True when CuPy is installed and a GPU answers."""
+    try:
+        load_cupy()
+    except TypeError:
+        return False
+    return True
+
+
+def default_device() -> Device:
+    """Where new arrays are born (per thread)."""
+    return _defaults.device
+
+
+def set_default_device(name: str | Device) -> None:
+    """Make `name` the place where new arrays are born, in this thread."""
+    chosen = Device(name)
+    _ = chosen.xp  # an unusable device is refused now, not at the first array
+    _defaults.device = chosen
+
+
+@contextlib.contextmanager
+def device(name: str | Device) -> Iterator[Device]:
+    """`with device("cuda"):` new arrays are born there; restores the former default on leaving."""
+    former = _defaults.device
+    set_default_device(name)
+    try:
+        yield _defaults.device
+    finally:
+        _defaults.device = former
+
+
+def xp_of(array: Array) -> ModuleType:
+    """The library that `array` belongs to."""
+    if isinstance(array, np.ndarray | np.generic):
+        return np
+    return np if is_number(array) else importlib.import_module("cupy")
+
+
+def device_of(array: Array) -> Device:
+    """The device that `array` lives on."""
+    if isinstance(array, np.ndarray):
+        return CPU
+    return Device(f"cuda:{array.device.id}")
+
+
+def to_device(array: Array, target: Device) -> Array:
+    """A copy of `array` on `target`, or `array` itself if it lives there already."""
+    here = device_of(array)
+    if here == target:
+        return array
+    if target.kind == "cpu":
+        return array.get()
+    cupy = load_cupy()
+    with cupy.cuda.Device(target.index):
+        return cupy.array(array)
+
+
+def to_numpy(array: Array) -> np.ndarray:
+    """The array on the CPU: itself if it is there, else one device-to-host copy."""
+    return array if isinstance(array, np.ndarray) else array.get()
+
+
+# ---------------------------------------------------------------- dtypes
+
+
+def is_number(value: object) -> bool:
+    """True for Python and NumPy scalars, which are weak in promotion."""
+    return isinstance(value, NUMBERS)
+
+
+def _floats() -> set[np.dtype]:
+    """The dtypes of real floating point, half to long double."""
+    return {np.dtype(name) for name in ("float16", "float32", "float64", "longdouble")}
+
+
+_FLOATS = _floats()
+
+
+def is_float(dtype: Any) -> bool:
+    """True for the dtypes that carry gradients.
+
+    bfloat16 is no `np.floating` (its kind is 'V'), so it is told by its name.
+    """
+    return dtype in _FLOATS or getattr(dtype, "name", None) == "bfloat16"
+
+
+def as_dtype(dtype: Any) -> np.dtype:
+    """A NumPy dtype from a name, a type or a dtype; TypeError otherwise."""
+    if dtype is float:
+        return _Process.dtype
+    try:
+        return np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"dtype: expected a name like 'float32', got {dtype!r}") from None
+
+
+def default_dtype() -> np.dtype:
+    """The dtype of tensors made from Python floats: float32 unless set."""
+    return _Process.dtype
+
+
+def set_default_dtype(dtype: Any) -> None:
+    """Set the dtype of tensors made from Python floats, in every thread."""
+    chosen = as_dtype(dtype)
+    if not is_float(chosen):
+        raise TypeError(f"set_default_dtype: expected a floating dtype, got {chosen}")
+    _Process.dtype = chosen
+
+
+# ---------------------------------------------------------------- what NumPy and CuPy do differently
+
+
+def as_array(xp: ModuleType, value: Array) -> Array:
+    """NumPy's ufuncs turn 0-d arrays into scalars; ops must return arrays."""
+    return xp.asarray(value)
+
+
+def scatter_add(xp: ModuleType, target: Array, index: Any, values: Array) -> None:
+    """target[index] += values in place, adding once per occurrence of an index."""
+    if xp is np:
+        np.add.at(target, index, values)
+    else:
+        importlib.import_module("cupyx").scatter_add(target, index, values)
+
+
+def check_index(xp: ModuleType, op: str, index: Array, size: int, axis: int) -> None:
+    """CuPy wraps an index out of range round silently; both devices raise here."""
+    if index.size == 0:
+        return
+    low, high = int(index.min()), int(index.max())
+    if low < -size or high >= size:
+        bad = low if low < -size else high
+        raise IndexError(f"{op}: index {bad} is out of range for axis {axis} of size {size}")
+
+
+def random_kernel(source: str, name: str) -> Any:
+    """A CUDA kernel from its text (used by the random stream)."""
+    return importlib.import_module("cupy").RawKernel(source, name, options=("-std=c++14",))
+
+
+def synchronize() -> None:
+    """Wait for the GPU's queue; on the CPU there is nothing to wait for."""
+    if _defaults.device.kind == "cuda":
+        load_cupy().cuda.get_current_stream().synchronize()
