@@ -6,11 +6,11 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-import pytest  # noqa: E402, the variables above must be set before NumPy loads
+import pytest
 
 
 def pytest_addoption(parser):
-    parser.addoption("--device", default="cpu", help="where tensors of the suite are born: cpu, cuda or cuda:N")
+    parser.addoption("--device", default="cpu", help="where tensors are born: cpu, cuda or cuda:N")
     parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
 
 

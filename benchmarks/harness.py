@@ -1,0 +1,161 @@
+"""How we time: warm up, synchronise, pair, and report a ratio rather than seconds.
+
+Seconds on a shared machine say little. Two programs timed in turn, within the same fraction of a
+second, suffer the same neighbours, so the ratio of each pair is steady; its median over many pairs
+is what we report, with the quartiles that say how steady it was.
+"""
+
+from __future__ import annotations
+
+import datetime
+import gc
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from minigrad_kernels.cpu.blas import core_in_use
+
+ROOT = Path(__file__).parent.parent
+RESULTS = Path(__file__).parent / "results"
+
+
+def seconds(run: Callable[[], Any], times: int, synchronise: Callable[[], None]) -> float:
+    """Seconds per call of `run`, the garbage collector off, the device idle before and after."""
+    gc.collect()
+    gc.disable()
+    try:
+        synchronise()
+        start = time.perf_counter()
+        for _ in range(times):
+            run()
+        synchronise()
+        return (time.perf_counter() - start) / times
+    finally:
+        gc.enable()
+
+
+def calls_for(run: Callable[[], Any], target: float, synchronise: Callable[[], None]) -> int:
+    """How many calls take about `target` seconds: few enough to pair, many enough to time."""
+    once = min(seconds(run, 1, synchronise) for _ in range(3))
+    return max(1, round(target / max(once, 1e-7)))
+
+
+def paired(
+    ours: Callable[[], Any],
+    theirs: Callable[[], Any],
+    rounds: int = 21,
+    target: float = 0.15,
+    synchronise: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """Time both in turn, `rounds` times; the ratio ours/theirs is taken within each round.
+
+    Odd rounds go in the other order, so that going second favours nobody.
+    """
+    for run in (ours, theirs):  # warm up: caches, thread pools, lazy handles
+        seconds(run, 3, synchronise)
+    calls = [calls_for(run, target, synchronise) for run in (ours, theirs)]
+    pairs = []
+    for number in range(rounds):
+        pair = [0.0, 0.0]
+        for side in (0, 1) if number % 2 == 0 else (1, 0):
+            pair[side] = seconds((ours, theirs)[side], calls[side], synchronise)
+        pairs.append(pair)
+    low, middle, high = quartiles([a / b for a, b in pairs])
+    return {
+        "ratio": round(middle, 4),
+        "ratio_q1": round(low, 4),
+        "ratio_q3": round(high, 4),
+        "ours_ms": round(1e3 * statistics.median(a for a, _ in pairs), 4),
+        "theirs_ms": round(1e3 * statistics.median(b for _, b in pairs), 4),
+        "rounds": rounds,
+        "calls_per_round": calls,
+    }
+
+
+def quartiles(values: list[float]) -> tuple[float, float, float]:
+    """Lower quartile, median, upper quartile.
+
+    >>> quartiles([1.0, 2.0, 3.0, 4.0, 5.0])
+    (2.0, 3.0, 4.0)
+    """
+    if len(values) == 1:
+        return (values[0],) * 3
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, middle, high
+
+
+def environment(device: str = "cpu", packages: tuple[str, ...] = ("numpy", "torch")) -> dict[str, Any]:
+    """What a number depends on: machine, versions, threads, commit, date."""
+    return {
+        "device": device_name(device),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)),
+        "blas_core": core_in_use(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("minigrad", *packages)},
+        "commit": commit(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }
+
+
+def device_name(device: str) -> str:
+    """'cpu', or the name of the GPU as PyTorch reports it."""
+    if device == "cpu":
+        return "cpu"
+    import torch
+
+    return f"{device}: {torch.cuda.get_device_name(device)}"
+
+
+def processor() -> str:
+    """The processor's name, with the widest vectors it has."""
+    try:
+        info = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor() or platform.machine()
+    fields = dict(line.split(":", 1) for line in info.split("\n\n")[0].splitlines() if ":" in line)
+    named = {key.strip(): value.strip() for key, value in fields.items()}
+    flags = named.get("flags", "").split()
+    widest = next((flag for flag in ("avx512f", "avx2", "avx") if flag in flags), "")
+    return f"{named.get('model name', platform.machine())} {widest}".strip()
+
+
+def version(package: str) -> str | None:
+    """Installed version of a package; None if it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def commit() -> str | None:
+    """Short commit of the measured tree, with a + if the sources differ from it."""
+    try:
+        head = _git("rev-parse", "--short", "HEAD")
+        changed = _git("diff", "--quiet", "HEAD", "--", "minigrad", "kernels").returncode
+    except OSError:  # no git here
+        return None
+    return None if head.returncode else head.stdout.strip() + ("+" if changed else "")
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
+
+
+def write(path: str | Path, suite: str, env: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """One JSON file per run: where it ran, and its rows."""
+    text = json.dumps({"suite": suite, "environment": env, "rows": rows}, indent=1)
+    Path(path).write_text(text + "\n")
+
+
+def verdict(value: float, bar: float) -> str:
+    """Whether a measured value keeps its bar."""
+    return "met" if value <= bar else "MISSED"

@@ -1,0 +1,187 @@
+"""Train the same models in minigrad and in PyTorch, in one run: `python -m benchmarks.vs_pytorch`.
+
+Every row builds a model in both libraries by the same function (the names are the same), copies
+PyTorch's initial weights, and sees that the losses of the first steps agree before anything is
+timed. One timed call is one training step: forward, loss, zero_grad, backward, optimiser step.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import benchmarks  # sets threads and matrix kernels, before NumPy loads
+from benchmarks import harness
+
+import numpy as np  # isort: skip
+import torch  # isort: skip
+
+import minigrad as mg  # isort: skip
+from minigrad.engine import backend  # isort: skip
+
+
+class Case(NamedTuple):
+    """One row: what it trains, the ratio it must keep, and a function device -> two steps."""
+
+    name: str
+    what: str
+    bar: float
+    build: Callable[[str], tuple[Callable[[], Any], Callable[[], Any]]]
+
+
+# ---------------------------------------------------------------- the models, in either library
+
+
+def mlp(nn: ModuleType) -> Any:
+    """784-512-512-10 with ReLU."""
+    return nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
+
+
+def lenet5(nn: ModuleType) -> Any:
+    """LeNet-5 with dense C3: 61,706 parameters."""
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2),
+        nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10),
+    )  # fmt: skip
+
+
+def train_step(lib: ModuleType, model: Any, optimiser: Any, x: Any, labels: Any) -> Callable[[], Any]:
+    """A function that makes one training step and returns the loss."""
+    criterion = lib.nn.CrossEntropyLoss()
+
+    def step() -> Any:
+        optimiser.zero_grad()
+        loss = criterion(model(x), labels)
+        loss.backward()
+        optimiser.step()
+        return loss
+
+    return step
+
+
+def classifier(make: Callable, shape: tuple[int, ...], optimiser: Callable) -> Callable:
+    """A case's `build`: the same model, weights and batch on both sides."""
+
+    def build(device: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        rng = np.random.default_rng(0)
+        x = rng.random(shape, dtype=np.float32)
+        labels = rng.integers(0, 10, shape[0])
+        torch.manual_seed(0)
+        theirs, ours = make(torch.nn).to(device), make(mg.nn).to(device)
+        for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+            p.data = mg.tensor(q.detach().cpu().numpy(), device=device)
+        x_ours, labels_ours = (mg.tensor(a, device=device) for a in (x, labels))
+        x_theirs, labels_theirs = (torch.tensor(a, device=device) for a in (x, labels))
+        return (
+            train_step(mg, ours, optimiser(mg.optim, ours), x_ours, labels_ours),
+            train_step(torch, theirs, optimiser(torch.optim, theirs), x_theirs, labels_theirs),
+        )
+
+    return build
+
+
+CHAIN_BLOCKS = 40  # of five ops each: mul, add, tanh, sub, relu
+
+
+def chain_step(lib: ModuleType, weights: list[Any], x: Any) -> Callable[[], Any]:
+    """200 ops on 8x8 forward and backward; every block has three leaf parameters of its own."""
+
+    def step() -> Any:
+        y = x
+        for w, b, c in zip(weights[0::3], weights[1::3], weights[2::3], strict=True):
+            y = lib.relu(lib.tanh(y * w + b) - c)
+        loss = y.sum()
+        loss.backward()
+        for w in weights:
+            w.grad = None
+        return loss
+
+    return step
+
+
+def chain(device: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """The chain of small ops on both sides."""
+    rng = np.random.default_rng(0)
+    # Around w = 1, b = c = 0 values and gradients stay of order one through all the blocks.
+    centre = np.array([1.0, 0.3, 0.0] * CHAIN_BLOCKS)[:, None, None]
+    values = (centre + 0.1 * rng.standard_normal((3 * CHAIN_BLOCKS, 8, 8))).astype(np.float32)
+    x = rng.random((8, 8), dtype=np.float32)
+    ours = [mg.tensor(v, device=device, requires_grad=True) for v in values]
+    theirs = [torch.tensor(v, device=device, requires_grad=True) for v in values]
+    return (
+        chain_step(mg, ours, mg.tensor(x, device=device)),
+        chain_step(torch, theirs, torch.tensor(x, device=device)),
+    )
+
+
+def adam(optim: ModuleType, model: Any) -> Any:
+    return optim.Adam(model.parameters(), lr=1e-3)
+
+
+def momentum(optim: ModuleType, model: Any) -> Any:
+    return optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+
+
+CASES = [
+    Case("mlp", "MLP 784-512-512-10, batch 128, Adam", 0.8, classifier(mlp, (128, 784), adam)),
+    Case("chain", "chain of 200 small ops on 8x8 (40 x mul, add, tanh, sub, relu)", 1.0, chain),
+    Case("lenet5", "LeNet-5, batch 64, SGD + momentum", 1.5, classifier(lenet5, (64, 1, 28, 28), momentum)),
+]
+
+
+# ---------------------------------------------------------------- running them
+
+
+def check_agreement(name: str, ours: Callable[[], Any], theirs: Callable[[], Any], steps: int = 5) -> float:
+    """Largest relative difference of the losses over the first steps; ValueError beyond 1e-4."""
+    losses = [(float(ours().item()), float(theirs().item())) for _ in range(steps)]
+    worst = max(abs(a - b) / max(abs(b), 1e-3) for a, b in losses)
+    if not worst <= 1e-4:
+        raise ValueError(f"{name}: the losses differ by {worst:.1e}, so nothing was timed: {losses}")
+    return worst
+
+
+def measure(case: Case, device: str, rounds: int) -> dict[str, Any]:
+    """One row: agreement first, then paired timing."""
+    ours, theirs = case.build(device)
+    worst = check_agreement(case.name, ours, theirs)
+
+    def synchronise() -> None:
+        if device != "cpu":
+            backend.synchronize()
+            torch.cuda.synchronize()
+
+    timing = harness.paired(ours, theirs, rounds, synchronise=synchronise)
+    row = {"name": case.name, "what": case.what, "bar": case.bar, "loss_difference": float(f"{worst:.1e}")}
+    return {**row, **timing}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser("python -m benchmarks.vs_pytorch", description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=21, help="pairs timed per row (default 21)")
+    parser.add_argument("--only", choices=[case.name for case in CASES], help="time this row alone")
+    parser.add_argument("--json", metavar="FILE", help="write the rows there")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(benchmarks.THREADS)
+    rows = []
+    for case in CASES:
+        if options.only in (None, case.name):
+            row = measure(case, options.device, options.rounds)
+            rows.append(row)
+            print(
+                f"{row['name']:8} {row['ours_ms']:9.3f} ms / {row['theirs_ms']:9.3f} ms = {row['ratio']:.3f}"
+                f" ({row['ratio_q1']:.3f} to {row['ratio_q3']:.3f}), bar {row['bar']}:"
+                f" {harness.verdict(row['ratio'], row['bar'])}",
+                flush=True,
+            )
+    if options.json:
+        harness.write(options.json, "vs_pytorch", harness.environment(options.device), rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""OpenBLAS picks its matrix kernels when NumPy loads; this helps it to pick well.
+
+The OpenBLAS inside NumPy's wheels may not know a new AVX-512 processor and then falls back to
+AVX2 kernels, at about half the speed. `OPENBLAS_CORETYPE` in the environment overrules its choice,
+if it is set before NumPy loads: this module therefore imports no NumPy, nor does its package.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+
+__all__ = ["choose_core", "core_in_use", "has_avx512"]
+
+# What OpenBLAS's SkylakeX kernels use; a processor with all of these runs them.
+_NEEDED = {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}
+
+
+def has_avx512(cpuinfo: str = "/proc/cpuinfo") -> bool:
+    """True if this processor runs OpenBLAS's AVX-512 kernels (False where that cannot be read)."""
+    try:
+        lines = Path(cpuinfo).read_text().splitlines()
+    except OSError:
+        return False
+    flags = next((line.split(":", 1)[1].split() for line in lines if line.startswith("flags")), [])
+    return set(flags) >= _NEEDED
+
+
+def choose_core() -> str | None:
+    """Ask for AVX-512 kernels where the processor has them; the user's own choice is kept.
+
+    Returns the value of OPENBLAS_CORETYPE, None if it stays unset. No effect once NumPy is loaded.
+    """
+    if has_avx512():
+        os.environ.setdefault("OPENBLAS_CORETYPE", "SKYLAKEX")
+    return os.environ.get("OPENBLAS_CORETYPE")
+
+
+def core_in_use() -> str | None:
+    """The kernels that the OpenBLAS of this process runs, such as 'Haswell' or 'SkylakeX'.
+
+    None if no OpenBLAS is loaded, or it cannot be asked.
+    """
+    try:
+        maps = Path("/proc/self/maps").read_text()
+    except OSError:
+        return None
+    paths = sorted({line.split()[-1] for line in maps.splitlines() if "openblas" in line})
+    # NumPy's own copy first, should another package have brought a second one.
+    for path in sorted(paths, key=lambda p: "numpy" not in p):
+        library = ctypes.CDLL(path)
+        for prefix in ("scipy_openblas", "openblas"):
+            for suffix in ("64_", ""):
+                ask = getattr(library, f"{prefix}_get_corename{suffix}", None)
+                if ask is not None:
+                    ask.restype = ctypes.c_char_p
+                    return ask().decode()
+    return None
