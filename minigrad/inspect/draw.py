@@ -15,7 +15,7 @@ from ..engine.backprop import backprop
 from ..engine.tensor import Node, Tensor, wrap
 
 MOST_NODES = 200  # more make a picture nobody reads
-CHAR, LINE, GAP_X, GAP_Y = 6.7, 15, 84, 16  # pixels: of a character, a text line, between boxes
+CHAR, LINE, GAP_X, GAP_Y = 6.7, 15, 56, 16  # pixels: of a character, a text line, between boxes
 FILL = {"leaf": "#dbeafe", "op": "#ffffff", "output": "#dcfce7", "constant": "#f1f5f9"}
 INK = {"title": 'font-weight="bold" fill="#0f172a"', "value": 'fill="#0f172a"', "gradient": 'fill="#b91c1c"'}
 
@@ -32,7 +32,7 @@ class Picture(str):
             file.write(self)
 
 
-def draw(y: Tensor, **names: Tensor) -> Picture:
+def draw(y: Tensor, /, **names: Any) -> Picture:
     """The graph of a computed tensor `y`, inputs on the left, as SVG text.
 
     Each box shows a tensor: its name, its value where that is known (named, or saved for the backward
@@ -53,8 +53,8 @@ def draw(y: Tensor, **names: Tensor) -> Picture:
     if not isinstance(y, Tensor) or y.is_leaf:
         raise ValueError("draw: expected a tensor computed from tensors that require grad, got no such graph")
     boxes = _boxes(y, names)
-    columns = _columns(boxes)
-    return Picture("\n".join(_svg(boxes, columns)))
+    _place(boxes)
+    return Picture("\n".join(_svg(boxes)))
 
 
 # ---------------------------------------------------------------- what there is to draw
@@ -75,6 +75,11 @@ class Box:
         self.height = LINE * len(self.lines) + 9.0
         self.column = 0
         self.x = self.y = 0.0
+
+    def arrivals(self) -> Iterator[tuple[Box, str, float]]:
+        """Each input, the label of its edge and the height at which it arrives, in the op's order."""
+        for i, (source, label) in enumerate(self.inputs):
+            yield source, label, self.y + self.height * (i + 1) / (len(self.inputs) + 1)
 
     @property
     def middle(self) -> float:
@@ -169,38 +174,45 @@ def number(array: Any) -> str:
 # ---------------------------------------------------------------- where to draw it
 
 
-def _columns(boxes: list[Box]) -> list[list[Box]]:
-    """Place the boxes; boxes come inputs first, so that one pass finds the longest paths."""
-    for box in boxes:
-        box.column = max((source.column + 1 for source, _ in box.inputs), default=0)
+def _place(boxes: list[Box]) -> None:
+    """Give every box its position; boxes come inputs first, so one pass finds the longest paths."""
     users: dict[Box, list[Box]] = {box: [] for box in boxes}
     for box in boxes:
+        box.column = max((source.column + 1 for source, _ in box.inputs), default=0)
         for source, _ in box.inputs:
             users[source].append(box)
-    for box in boxes:
-        if not box.inputs and users[box]:  # a leaf stands next to its first user
-            box.column = min(user.column for user in users[box]) - 1
     columns: list[list[Box]] = [[] for _ in range(1 + max(box.column for box in boxes))]
     for box in boxes:
+        if not box.inputs:  # a leaf stands next to its first user
+            box.column = min(user.column for user in users[box]) - 1
         columns[box.column].append(box)
-    for column in columns:
-        _stack(column)
-    for _ in range(8):  # move each box towards its neighbours, now from the left, now from the right
-        for column in (*columns, *reversed(columns)):
-            near = {box: [n.middle for n in (*[s for s, _ in box.inputs], *users[box])] for box in column}
-            column.sort(key=lambda box, near=near: sum(near[box]) / len(near[box]) if near[box] else 0.0)
-            _stack(column)
+    _order(columns, users)
     x = 12.0
     for column in columns:
+        label = max((len(text) for box in column for _, text in box.inputs), default=0)
+        x += 6 * label if column is not columns[0] else 0
         for box in column:
             box.x = x
-        x += max((box.width for box in column), default=0.0) + GAP_X
-    return columns
+        x += max(box.width for box in column) + GAP_X
 
 
-def _stack(column: list[Box]) -> None:
-    """One above the other, centred around 0."""
-    y = -(sum(box.height for box in column) + GAP_Y * (len(column) - 1)) / 2
+def _order(columns: list[list[Box]], users: dict[Box, list[Box]]) -> None:
+    """Order the rows of each column: every box moves towards its neighbours, again and again."""
+    for column in columns:
+        _stack(column)
+    for column in (*columns, *reversed(columns)) * 4:
+        wish = {}
+        for box in column:
+            left = [source.middle for source, _ in box.inputs]
+            right = [y for user in users[box] for source, _, y in user.arrivals() if source is box]
+            wish[box] = sum(left + right) / len(left + right)
+        column.sort(key=wish.__getitem__)
+        _stack(column, sum(wish.values()) / len(wish))
+
+
+def _stack(column: list[Box], centre: float = 0.0) -> None:
+    """One above the other, around a height."""
+    y = centre - (sum(box.height for box in column) + GAP_Y * (len(column) - 1)) / 2
     for box in column:
         box.y = y
         y += box.height + GAP_Y
@@ -209,7 +221,7 @@ def _stack(column: list[Box]) -> None:
 # ---------------------------------------------------------------- SVG
 
 
-def _svg(boxes: list[Box], columns: list[list[Box]]) -> Iterator[str]:
+def _svg(boxes: list[Box]) -> Iterator[str]:
     """The picture's lines: frame, edges, boxes."""
     top = min(box.y for box in boxes) - 14
     width = max(box.x + box.width for box in boxes) + 12
@@ -220,27 +232,24 @@ def _svg(boxes: list[Box], columns: list[list[Box]]) -> Iterator[str]:
     )
     yield f'<rect x="0" y="{top:.0f}" width="{width:.0f}" height="{height:.0f}" rx="6" fill="#fcfcfd"/>'
     for box in boxes:
-        for i, (source, label) in enumerate(box.inputs):
-            yield from _edge(source, box, (i + 1) / (len(box.inputs) + 1), label)
+        for source, label, y in box.arrivals():
+            yield from _edge(source.x + source.width, source.middle, box.x, y, label)
     for box in boxes:
         yield from _rectangle(box)
     yield "</svg>"
 
 
-def _edge(source: Box, box: Box, share: float, label: str) -> Iterator[str]:
-    """A curve from source to box, arriving at `share` of its height, its label near the arrival."""
-    x0, y0 = source.x + source.width, source.middle
-    x1, y1 = box.x, box.y + share * box.height
-    bend = GAP_X / 2
+def _edge(x0: float, y0: float, x1: float, y1: float, label: str) -> Iterator[str]:
+    """A curve between two points, its label at the end on a pale ground."""
+    bend = (x1 - x0) / 2 if x1 - x0 < 2 * GAP_X else GAP_X
     yield (
         f'<path d="M{x0:.1f} {y0:.1f} C{x0 + bend:.1f} {y0:.1f} {x1 - bend:.1f} {y1:.1f} {x1:.1f} {y1:.1f}" '
         'fill="none" stroke="#94a3b8" stroke-width="1.3"/>'
     )
     if label:
-        yield (
-            f'<text x="{x1 - 5:.1f}" y="{y1 - 4:.1f}" text-anchor="end" font-size="10" fill="#7c3aed" '
-            f'stroke="#fcfcfd" stroke-width="3" paint-order="stroke">{escape(label)}</text>'
-        )
+        place = f'x="{x1 - 4:.1f}" y="{y1 - 3:.1f}" text-anchor="end" font-size="10"'
+        for ink in ('stroke="#fcfcfd" stroke-width="3"', 'fill="#7c3aed"'):
+            yield f"<text {place} {ink}>{escape(label)}</text>"
 
 
 def _rectangle(box: Box) -> Iterator[str]:
