@@ -20,19 +20,23 @@ def rendered(readme: str) -> str:
     """The README's text with fresh tables between its two marks."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
-    files = sorted((HERE / "results").glob("*.json"))
-    tables = "\n\n".join(table(json.loads(file.read_text()), file.name) for file in files)
+    tables = "\n\n".join(table(run) for run in runs(HERE / "results"))
     return f"{before}{BEGIN}\n\n{tables or 'No results yet.'}\n\n{END}{after}"
 
 
-def table(run: dict[str, Any], file: str) -> str:
+def runs(folder: Path) -> list[dict[str, Any]]:
+    """The runs whose JSON files lie in a folder, by name, each knowing its file."""
+    return [{**json.loads(path.read_text()), "file": path.name} for path in sorted(folder.glob("*.json"))]
+
+
+def table(run: dict[str, Any]) -> str:
     """One run as a Markdown table under a line that says where it was measured."""
     rows = [ratio_row(r) if "ratio" in r else value_row(r) for r in run["rows"]]
     head = ("what", "minigrad", "PyTorch", "ratio (quartiles)", "bar", "")
     if "ratio" not in run["rows"][0]:
         head = ("what", "measured", "bar", "")
     lines = [f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows)]
-    return "\n".join([f"**{file}**: {where(run['environment'])}", "", *lines])
+    return "\n".join([f"**{run['file']}**: {where(run['environment'])}", "", *lines])
 
 
 def where(env: dict[str, Any]) -> str:
