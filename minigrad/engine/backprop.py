@@ -17,8 +17,9 @@ import numpy as np
 from . import random
 from .adjoint import cast, identity, sum_to
 from .backend import xp_of
-from .op import REGISTRY, Op
-from .tensor import Node, Sink, Tensor, changed_since, last_change, mode, wrap
+from .node import Node, Sink, changed_since, last_change, mode
+from .op import Op
+from .tensor import Tensor, wrap
 from .vjp import Plan
 
 
@@ -44,21 +45,22 @@ def backprop(
     pending = {root: g}
     heap = [(-root.number, root)]
     pull, push, pop = (_pull_graph if create_graph else _pull), heapq.heappush, heapq.heappop
+    step = tuple.__new__  # a NamedTuple without the cost of its keyword-aware constructor
     while heap:
         node = pop(heap)[1]
         g = pending.pop(node)
         if node.hooks is not None:
             g = _run_hooks(node, g, create_graph)
         if node.plan is None:
-            yield Step(node, g, ())
+            yield step(Step, (node, g, ()))
             continue
         if node.plan.op is CHECKPOINT:  # the graph behind it is made now, newer than all that is pending
             behind = _replay(node)
             sources, grads = (behind,), (g if behind is not None else None,)
         else:
             sources, grads = node.inputs, pull(node, g, only)
-        yield Step(node, g, grads)
-        for source, gi in zip(sources, grads, strict=True):
+        yield step(Step, (node, g, grads))
+        for source, gi in zip(sources, grads):
             if gi is None:
                 continue
             if source in pending:
@@ -72,8 +74,9 @@ def backprop(
 
 def _pull(node: Node, g: Any, only: set | None) -> list:
     """The gradient of every input of `node` as raw arrays, None where there is no need."""
-    saved = _usable(node)
-    plan, inputs, meta = node.plan, node.inputs, node.meta
+    saved, plan, inputs, meta = node.saved, node.plan, node.inputs, node.meta
+    if saved is None or node.number < last_change[0] or node.watch is not None:
+        _check_usable(node)
     grads = [None] * len(inputs)
     if plan.joint is not None:
         for i, gi in enumerate(plan.joint(g, saved, meta)):
@@ -95,12 +98,14 @@ def _pull(node: Node, g: Any, only: set | None) -> list:
 
 def _pull_graph(node: Node, g: Tensor, only: set | None) -> list:
     """The same with Tensors, so that the gradients can be differentiated again."""
-    saved = _usable(node)
+    _check_usable(node)
     plan, inputs = node.plan, node.inputs
     needed = [s is not None and (only is None or s in only) for s in inputs]
     if plan.op.reference is not None:
         return _pull_reference(node, g, needed)
-    saved = tuple([_as_tensor(node, entry, value) for entry, value in zip(plan.keep, saved, strict=True)])
+    saved = tuple(
+        [_as_tensor(node, entry, value) for entry, value in zip(plan.keep, node.saved, strict=True)]
+    )
     if plan.joint is not None:
         found = enumerate(plan.joint(g, saved, node.meta))
     else:
@@ -127,7 +132,10 @@ def _pull_reference(node: Node, g: Tensor, needed: list) -> list:
     tanh twice, once here and once when backprop reaches it.
     """
     values = node.saved[: len(node.inputs)]
-    sources = [v if v is None or s is None else identity(wrap(v, s)) for v, s in zip(values, node.inputs, strict=True)]
+    sources = [
+        v if v is None or s is None else identity(wrap(v, s))
+        for v, s in zip(values, node.inputs, strict=True)
+    ]
     y = node.plan.op.reference(*sources, **node.meta)
     wanted = [s for s, need in zip(sources, needed, strict=True) if need]
     found = iter(grad(y, wanted, g, create_graph=True, allow_unused=True))
@@ -139,8 +147,8 @@ def _own(g: Any, gi: Any) -> Any:
     return gi.copy() if gi is g or getattr(gi, "base", None) is not None else gi
 
 
-def _usable(node: Node) -> tuple:
-    """What the node saved, if it is still there and still what it was."""
+def _check_usable(node: Node) -> None:
+    """What the node saved must still be there, and still be what it was."""
     if node.saved is None:
         raise ValueError(
             f"backward: the graph through '{node.op.name}' was already used and freed; "
@@ -152,12 +160,11 @@ def _usable(node: Node) -> tuple:
             if not only_shape and isinstance(value, np.ndarray) and changed_since(value, node.number):
                 name = names[position] if 0 <= position < len(names) else "what it saved"
                 raise ValueError(
-                    f"backward: '{node.op.name}' saved {name} {value.shape}, which was changed in place since; "
-                    "write to a copy, or after backward()"
+                    f"backward: '{node.op.name}' saved {name} {value.shape}, which was changed in place "
+                    "since; write to a copy, or after backward()"
                 )
     if node.watch is not None:
         node.watch.check_saved(node)
-    return node.saved
 
 
 def _fit(node: Node, i: int, gi: Any) -> Any:
@@ -169,7 +176,7 @@ def _fit(node: Node, i: int, gi: Any) -> Any:
         if not op.elementwise:
             name = op.arrays[i] if i < len(op.arrays) else f"input {i}"
             raise ValueError(
-                f"{op.name}: the VJP of {name} must return its shape {source.shape}, got {gi.shape}; mend the VJP"
+                f"{op.name}: the VJP of {name} must return its shape {source.shape}, got {gi.shape}"
             )
         gi = sum_to(gi, source.shape)
     return gi if gi.dtype == source.dtype else cast(gi, dtype=source.dtype)
@@ -184,7 +191,7 @@ def _seed(y: Tensor, g: Any, create_graph: bool) -> tuple[Node, Any]:
     if g is None:
         if y.size != 1:
             raise ValueError(
-                f"backward: expected a scalar, got shape {y.shape}; reduce it (.sum(), .mean()) or pass gradient="
+                f"backward: expected a scalar, got shape {y.shape}; reduce it (.sum()) or pass gradient="
             )
         g = xp_of(y._data).ones_like(y._data)
     given = g if isinstance(g, Tensor) else Tensor(g, device=y.device)
@@ -282,7 +289,9 @@ def grad(
                 found[node] = g if isinstance(g, Tensor) else wrap(xp_of(g).array(g), None)
     missing = [i for i, x in enumerate(targets) if x._node not in found]
     if missing and not allow_unused:
-        raise ValueError(f"grad: y does not depend on xs[{missing[0]}]; pass allow_unused=True to get None for it")
+        raise ValueError(
+            f"grad: y does not depend on xs[{missing[0]}]; pass allow_unused=True to get None for it"
+        )
     result = tuple(found.get(x._node) for x in targets)
     return result[0] if single else result
 
@@ -375,7 +384,8 @@ def checkpoint(f: Callable[..., Tensor], *args: Any, **kw: Any) -> Tensor:
 
 def _replay(node: Node) -> Node | None:
     """Run a checkpointed f again, recording, from its saved inputs; the root of the new graph."""
-    saved, meta, now = _usable(node), node.meta, random.get_state()
+    _check_usable(node)
+    saved, meta, now = node.saved, node.meta, random.get_state()
     args = [wrap(a, n) if t else a for a, n, t in zip(saved, node.inputs, meta["tensors"], strict=True)]
     random.set_state(meta["random_state"])
     try:
@@ -384,7 +394,9 @@ def _replay(node: Node) -> Node | None:
     finally:
         random.set_state(now)
     if y.shape != node.shape:
-        raise ValueError(f"checkpoint: f gave {node.shape}, then {y.shape}; it must depend on its arguments alone")
+        raise ValueError(
+            f"checkpoint: f gave {node.shape}, then {y.shape}; it must depend on its arguments alone"
+        )
     return y._node
 
 

@@ -15,7 +15,9 @@ from .tensor import Tensor, wrap
 def _leaves(xs: Any) -> tuple[Tensor, ...]:
     """Fresh leaves with the values of xs, so that the caller's graph is left alone."""
     given = xs if isinstance(xs, tuple | list) else (xs,)
-    return tuple(wrap(x._data if isinstance(x, Tensor) else Tensor(x)._data, None).requires_grad_() for x in given)
+    return tuple(
+        wrap(x._data if isinstance(x, Tensor) else Tensor(x)._data, None).requires_grad_() for x in given
+    )
 
 
 def vjp(f: Callable[..., Tensor], *xs: Any) -> tuple[Tensor, Callable[[Any], Any]]:
@@ -43,7 +45,8 @@ def _gradients(y: Tensor, leaves: tuple, v: Any = None, create_graph: bool = Fal
         return tuple(wrap(xp_of(x._data).zeros_like(x._data), None) for x in leaves)
     found = grad(y, leaves, v, retain_graph=True, create_graph=create_graph, allow_unused=True)
     return tuple(
-        wrap(xp_of(x._data).zeros_like(x._data), None) if g is None else g for g, x in zip(found, leaves, strict=True)
+        wrap(xp_of(x._data).zeros_like(x._data), None) if g is None else g
+        for g, x in zip(found, leaves, strict=True)
     )
 
 
@@ -58,7 +61,9 @@ def jvp(f: Callable[..., Tensor], xs: Any, vs: Any) -> tuple[Tensor, Tensor]:
     with enable_grad():
         leaves = _leaves(xs)
         if len(vs) != len(leaves) or any(v.shape != x.shape for v, x in zip(vs, leaves, strict=True)):
-            raise ValueError(f"jvp: expected one direction per input and of its shape, got {[v.shape for v in vs]}")
+            raise ValueError(
+                f"jvp: expected one direction per input and of its shape, got {[v.shape for v in vs]}"
+            )
         y = f(*leaves)
         u = wrap(xp_of(y._data).zeros_like(y._data), None).requires_grad_()
         back = _gradients(y, leaves, u, create_graph=True)
@@ -100,7 +105,9 @@ def _stack(parts: list[Tensor], shape: tuple, like: Tensor) -> Tensor:
             joined = joined.concatenate(p.reshape((1, -1)))
         return joined.reshape(shape)
     xp = xp_of(like._data)
-    return wrap(xp.stack([p._data for p in parts]).reshape(shape) if parts else xp.zeros(shape, like.dtype), None)
+    return wrap(
+        xp.stack([p._data for p in parts]).reshape(shape) if parts else xp.zeros(shape, like.dtype), None
+    )
 
 
 def hessian(f: Callable[[Tensor], Tensor], x: Any) -> Tensor:

@@ -1,7 +1,4 @@
-"""Tensor: an array plus the node that made it. Node: an op, its inputs, and what it saved.
-
-A Node knows nothing of Tensors. Nodes hold raw arrays and point only to older nodes, so there
-are no reference cycles, and a graph dies with the last name that reaches it.
+"""Tensor: an array plus the node that made it.
 
 Tensor has no arithmetic of its own: each op attaches its operator or method where it stands
 (`Tensor.__mul__ = mul`), and enters `NUMPY` the NumPy function that means the same.
@@ -9,98 +6,16 @@ Tensor has no arithmetic of its own: each op attaches its operator or method whe
 
 from __future__ import annotations
 
-import itertools
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from . import backend
 from .backend import Array, Device, is_float
+from .node import Hook, Node, Sink, mutated
 
 NUMPY: dict[Callable, Callable] = {}  # np.tanh -> minigrad's tanh: what NumPy's protocols look up
-tick = itertools.count(1).__next__  # one clock for nodes and for in-place changes
-
-
-class _Mode(threading.local):
-    recording = True  # off inside no_grad()
-
-
-mode = _Mode()
-
-
-# ---------------------------------------------------------------- the graph
-
-
-class Node:
-    """What made an array: `op(*inputs, **meta)`, and what its VJPs will need.
-
-    `number` orders nodes by creation, so an input's number is below its user's: sorting by it
-    is a topological sort. `inputs` holds the input's nodes, None for a constant. A leaf is a
-    node without an op. `plan` knows the op's VJPs and what they saved. `sink`, where there is
-    one, is where `.grad` gathers.
-    """
-
-    __slots__ = ("plan", "inputs", "meta", "saved", "number", "shape", "dtype", "sink", "hooks", "watch")
-
-    def __init__(self, plan: Any, inputs: Sequence, meta: dict, saved: tuple | None, y: Array) -> None:
-        self.plan = plan
-        self.inputs = inputs
-        self.meta = meta
-        self.saved = saved
-        self.number = tick()
-        self.shape = y.shape
-        self.dtype = y.dtype
-        self.sink = None
-        self.hooks = None
-        self.watch = None
-
-    @property
-    def op(self) -> Any:
-        """The op that ran; None for a leaf."""
-        return None if self.plan is None else self.plan.op
-
-    def __repr__(self) -> str:
-        name = self.op.name if self.op else "leaf"
-        return f"<{name} #{self.number} {self.shape} {self.dtype}>"
-
-
-class Sink:
-    """The one place where a node's gradient gathers: what `tensor.grad` reads."""
-
-    __slots__ = ("grad",)
-
-    def __init__(self) -> None:
-        self.grad: Tensor | None = None
-
-
-# ---------------------------------------------------------------- in-place changes
-#
-# A node remembers when it was made; an array that is written to remembers when that was. So a
-# saved array was changed under a node exactly when its last change is younger than the node.
-
-_changed: dict[int, int] = {}  # id of the memory's owner -> tick of its last change
-last_change = [0]
-
-
-def _owner(array: Array) -> int:
-    """Identity of the memory behind a view."""
-    while getattr(array, "base", None) is not None:
-        array = array.base
-    return id(array)
-
-
-def mutated(array: Array) -> None:
-    """Announce that `array` was written to in place."""
-    _changed[_owner(array)] = last_change[0] = tick()
-
-
-def changed_since(array: Array, number: int) -> bool:
-    """True if the memory of `array` was announced as written after tick `number`."""
-    return _changed.get(_owner(array), 0) > number
-
-
 # ---------------------------------------------------------------- Tensor
 
 
@@ -301,7 +216,9 @@ class Tensor:
 
     def __bool__(self) -> bool:
         if self._data.size != 1:
-            raise ValueError(f"bool: a tensor of shape {self.shape} is neither true nor false; use any() or all()")
+            raise ValueError(
+                f"bool: a tensor of shape {self.shape} is neither true nor false; use any() or all()"
+            )
         return bool(self._data)
 
     def __len__(self) -> int:
@@ -318,7 +235,9 @@ class Tensor:
         return bool((self._data == (value._data if isinstance(value, Tensor) else value)).any())
 
     def __repr__(self) -> str:
-        body = np.array2string(backend.to_numpy(self._data), separator=", ", prefix="tensor(", floatmode="maxprec")
+        body = np.array2string(
+            backend.to_numpy(self._data), separator=", ", prefix="tensor(", floatmode="maxprec"
+        )
         notes = [body]
         if self.dtype not in (np.float32, np.int64, np.bool_):
             notes.append(f"dtype={self.dtype}")
@@ -354,7 +273,9 @@ class Tensor:
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kw: Any) -> Any:
         meaning = ufunc if method == "__call__" else getattr(ufunc, method)
-        return _translate(meaning, f"np.{ufunc.__name__}" + (f".{method}" if method != "__call__" else ""), inputs, kw)
+        return _translate(
+            meaning, f"np.{ufunc.__name__}" + (f".{method}" if method != "__call__" else ""), inputs, kw
+        )
 
     def __array_function__(self, func: Any, types: Any, args: tuple, kw: dict) -> Any:
         return _translate(func, f"np.{func.__name__}", args, kw)
@@ -368,18 +289,6 @@ def _translate(meaning: Any, name: str, args: tuple, kw: dict) -> Any:
     if kw.get("out") is not None:
         raise TypeError(f"{name}: out= would overwrite an array in the graph; assign the result instead")
     return ours(*args, **{key: value for key, value in kw.items() if key != "out"})
-
-
-class Hook:
-    """Handle of a registered hook; `remove()` takes it off."""
-
-    def __init__(self, node: Node, hook: Callable) -> None:
-        self._node, self._hook = node, hook
-        node.hooks = [*(node.hooks or ()), hook]
-
-    def remove(self) -> None:
-        """Take the hook off; a second call does nothing."""
-        self._node.hooks = [h for h in self._node.hooks or () if h is not self._hook] or None
 
 
 def _rebuild(kind: type, data: np.ndarray, requires_grad: bool) -> Tensor:
@@ -426,7 +335,9 @@ def _from_python(data: Any) -> np.ndarray:
     try:
         array = np.asarray(data)
     except ValueError as error:
-        raise ValueError(f"tensor: expected numbers in a rectangular shape, got a ragged list ({error})") from None
+        raise ValueError(
+            f"tensor: expected numbers in a rectangular shape, got a ragged list ({error})"
+        ) from None
     if array.dtype.kind not in "biufc":
         raise TypeError(f"tensor: expected numbers, got {type(data).__name__} of dtype {array.dtype}")
     return array
@@ -436,7 +347,9 @@ def _plain(item: Any) -> Any:
     """Tensors inside lists become plain values; the list itself carries no gradient."""
     if isinstance(item, Tensor):
         if item.requires_grad:
-            raise TypeError("tensor: a list of tensors that require grad loses their gradients; use minigrad.stack")
+            raise TypeError(
+                "tensor: a list of tensors that require grad loses their gradients; use minigrad.stack"
+            )
         return backend.to_numpy(item._data)
     return [_plain(x) for x in item] if isinstance(item, list | tuple) else item
 

@@ -38,7 +38,9 @@ class Plan:
         else:
             self.keep = sorted(named)
         self.save = _saver(self.keep)
-        calls = [(i, _caller(v, [self.keep.index(e) for e in entries], meta)) for i, v, entries, meta in wanted]
+        calls = [
+            (i, _caller(v, [self.keep.index(e) for e in entries], meta)) for i, v, entries, meta in wanted
+        ]
         self.calls = [] if op.joint else calls
         self.joint = calls[0][1] if op.joint else None
         if op.joint and "needs" in inspect.signature(op.joint).parameters:
@@ -63,7 +65,9 @@ def _read(op: Any, vjp: Callable) -> tuple[Callable, list[tuple[int, bool]], tup
         elif p.name.endswith("_shape") and p.name[:-6] in position and not meta:
             entries.append((position[p.name[:-6]], True))
         elif not (op.joint and p.name == "needs"):
-            raise TypeError(f"op {op.name}: a VJP names {p.name!r}: expected g, then y, arrays or x_shape, then metadata")
+            raise TypeError(
+                f"op {op.name}: a VJP names {p.name!r}: expected g, then y, arrays or x_shape, then metadata"
+            )
     if first.name != "g":
         raise TypeError(f"op {op.name}: a VJP's first parameter is g, got {first.name!r}")
     return vjp, entries, tuple(meta)
