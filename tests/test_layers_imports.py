@@ -30,7 +30,7 @@ LAYERS = [
     ["minigrad.cli"],
 ]
 # Reading order inside the engine: a file imports what stands before it.
-ENGINE = ["backend", "random", "tensor", "vjp", "op", "adjoint", "backprop", "anomaly", "derivatives"]
+ENGINE = "backend random node tensor vjp op adjoint backprop anomaly derivatives".split()
 TIERS = {name: tier for tier, names in enumerate(LAYERS) for name in names}
 
 

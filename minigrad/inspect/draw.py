@@ -12,7 +12,8 @@ from typing import Any
 
 from ..engine import backend
 from ..engine.backprop import backprop
-from ..engine.tensor import Node, Tensor, wrap
+from ..engine.node import Node
+from ..engine.tensor import Tensor, wrap
 
 MOST_NODES = 200  # more make a picture nobody reads
 CHAR, LINE, GAP_X, GAP_Y = 6.7, 15, 56, 16  # pixels: of a character, a text line, between boxes
