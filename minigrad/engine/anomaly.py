@@ -35,10 +35,16 @@ class detect_anomaly(_recording):
 
     def __init__(self) -> None:
         super().__init__(True)
+        self.quiet = np.errstate(all="ignore")  # NumPy's own warnings say less than what is raised here
 
     def __enter__(self) -> None:
         self.former.append(mode.recording)
         mode.recording = Watcher()
+        self.quiet.__enter__()
+
+    def __exit__(self, *exc: object) -> None:
+        self.quiet.__exit__(*exc)
+        super().__exit__(*exc)
 
 
 class Watcher:

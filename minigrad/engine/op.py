@@ -103,7 +103,7 @@ class Op:
     def _read_signature(self) -> None:
         """Array arguments and metadata from the forward; a missing or misnamed VJP fails here."""
         _, *params = inspect.signature(self.forward).parameters.values()
-        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in params)
+        self.variadic = next((p.name for p in params if p.kind is p.VAR_POSITIONAL), None)
         self.arrays = tuple(p.name for p in params if p.kind is p.POSITIONAL_OR_KEYWORD)
         self.required = sum(p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty for p in params)
         self.meta = tuple(p.name for p in params if p.kind is p.KEYWORD_ONLY)
@@ -318,8 +318,8 @@ def settle(op: Op, arrays: list) -> Any:
     """Make every operand a number or an array of one library, which is returned."""
     xp = None
     for i, a in enumerate(arrays):
-        if isinstance(a, np.generic):
-            arrays[i] = a.item()  # NumPy's scalars are as weak as Python's
+        if is_number(a):  # NumPy's scalars are as weak as Python's; only elementwise ops take numbers
+            a = arrays[i] = np.asarray(a) if not op.elementwise else a.item() if hasattr(a, "item") else a
         elif isinstance(a, list | tuple):
             a = arrays[i] = _list(op, a, arrays)
         elif not (a is None or hasattr(a, "dtype") or is_number(a)):

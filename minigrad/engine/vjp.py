@@ -6,7 +6,6 @@ time a `Plan` knows which positions of (y, *arrays, saved) to keep and how to pa
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -24,12 +23,11 @@ class Plan:
     def __init__(self, op: Any, mask: int) -> None:
         self.op = op
         self.needs = tuple(bit == "1" for bit in bin(mask)[3:])  # bin: "0b1", then a bit per input
-        read = functools.partial(_read, op)
         if op.joint:
-            wanted = [(0, *read(op.joint))]
+            wanted = [(0, op.joint, *self._read(op.joint))]
         else:
-            vjps = [op.vjps[name] for name in op.arrays]
-            wanted = [(i, *read(v)) for i, v in enumerate(vjps) if v and self.needs[i]]
+            vjps = [(i, op.vjps[name]) for i, name in enumerate(op.arrays)]
+            wanted = [(i, v, *self._read(v)) for i, v in vjps if v and self.needs[i]]
         # One entry per thing some VJP names: a position in (y, *arrays, saved), whole or only its shape.
         named = {entry for _, _, entries, _ in wanted for entry in entries}
         if op.reference:  # higher orders differentiate the reference, from all inputs, which come first
@@ -38,39 +36,65 @@ class Plan:
         else:
             self.keep = sorted(named)
         self.save = _saver(self.keep)
-        calls = [
-            (i, _caller(v, [self.keep.index(e) for e in entries], meta)) for i, v, entries, meta in wanted
-        ]
-        self.calls = [] if op.joint else calls
-        self.joint = calls[0][1] if op.joint else None
-        if op.joint and "needs" in inspect.signature(op.joint).parameters:
-            bound = functools.partial(op.joint, needs=self.needs)
-            self.joint = _caller(bound, [self.keep.index(e) for e in wanted[0][2]], wanted[0][3])
+        self.calls = [(i, self._caller(v, entries, meta)) for i, v, entries, meta in wanted]
+        self.joint = self.calls[0][1] if op.joint else None
 
+    def _read(self, vjp: Callable) -> tuple[list[tuple[int, bool]], tuple[str, ...]]:
+        """What a VJP names: entries (position, only its shape?) in its own order, and metadata."""
+        op = self.op
+        first, *params = inspect.signature(vjp).parameters.values()
+        position = {"y": 0, **{name: i + 1 for i, name in enumerate(op.arrays)}}
+        if op.extra:
+            position["saved"] = -1
+        entries, meta = [], []
+        for k, p in enumerate(params):
+            if p.kind is p.VAR_KEYWORD:
+                meta = list(op.meta)
+            elif p.name in op.meta:
+                meta.append(p.name)
+            elif p.name in position and not meta:
+                entries.append((position[p.name], False))
+            elif p.name.endswith("_shape") and p.name[:-6] in position and not meta:
+                entries.append((position[p.name[:-6]], True))
+            elif p.name == op.variadic and not meta:  # all of *arrays, as one tuple
+                entries += [(i + 1, False) for i in range(len(self.needs))]
+            elif not (op.joint and p.name == "needs" and k == 0):
+                raise TypeError(
+                    f"op {op.name}: a VJP names {p.name!r}: expected g, [needs of a joint one,] "
+                    "then y, arrays or x_shape, then metadata"
+                )
+        if first.name != "g":
+            raise TypeError(f"op {op.name}: a VJP's first parameter is g, got {first.name!r}")
+        return entries, tuple(meta)
 
-def _read(op: Any, vjp: Callable) -> tuple[Callable, list[tuple[int, bool]], tuple[str, ...]]:
-    """What a VJP names: entries (position, only its shape?) in its own order, and metadata."""
-    first, *params = inspect.signature(vjp).parameters.values()
-    position = {"y": 0, **{name: i + 1 for i, name in enumerate(op.arrays)}}
-    if op.extra:
-        position["saved"] = -1
-    entries, meta = [], []
-    for p in params:
-        if p.kind is p.VAR_KEYWORD:
-            meta = list(op.meta)
-        elif p.name in op.meta:
-            meta.append(p.name)
-        elif p.name in position and not meta:
-            entries.append((position[p.name], False))
-        elif p.name.endswith("_shape") and p.name[:-6] in position and not meta:
-            entries.append((position[p.name[:-6]], True))
-        elif not (op.joint and p.name == "needs"):
-            raise TypeError(
-                f"op {op.name}: a VJP names {p.name!r}: expected g, then y, arrays or x_shape, then metadata"
+    def _caller(
+        self, vjp: Callable, entries: list, meta: tuple[str, ...]
+    ) -> Callable[[Any, tuple, dict], Any]:
+        """A function (g, saved, meta) that calls the VJP with what it names."""
+        places = [self.keep.index(e) for e in entries]
+        names = list(inspect.signature(vjp).parameters)
+        if self.op.joint:
+            lead = (self.needs,) if "needs" in names else ()
+            if self.op.variadic in names:
+                return lambda g, saved, given: vjp(
+                    g, *lead, tuple([saved[p] for p in places]), **{name: given[name] for name in meta}
+                )
+            return lambda g, saved, given: vjp(
+                g, *lead, *[saved[p] for p in places], **{name: given[name] for name in meta}
             )
-    if first.name != "g":
-        raise TypeError(f"op {op.name}: a VJP's first parameter is g, got {first.name!r}")
-    return vjp, entries, tuple(meta)
+        if meta:
+            return lambda g, saved, given: vjp(
+                g, *[saved[p] for p in places], **{name: given[name] for name in meta}
+            )
+        if not places:
+            return lambda g, saved, _: vjp(g)
+        if len(places) == 1:
+            p = places[0]
+            return lambda g, saved, _: vjp(g, saved[p])
+        if len(places) == 2:
+            p, q = places
+            return lambda g, saved, _: vjp(g, saved[p], saved[q])
+        return lambda g, saved, _: vjp(g, *[saved[p] for p in places])
 
 
 def _saver(keep: list[tuple[int, bool]]) -> Callable[[Array, list, Any], tuple]:
@@ -88,17 +112,3 @@ def _saver(keep: list[tuple[int, bool]]) -> Callable[[Array, list, Any], tuple]:
         return tuple([np.shape(full[i]) if shape else full[i] for i, shape in keep])
 
     return save
-
-
-def _caller(vjp: Callable, places: list[int], meta: tuple[str, ...]) -> Callable[[Array, tuple, dict], Any]:
-    """A function (g, saved, meta) that calls the VJP with what it names."""
-    if not meta:
-        if not places:
-            return lambda g, saved, _: vjp(g)
-        if len(places) == 1:
-            p = places[0]
-            return lambda g, saved, _: vjp(g, saved[p])
-        if len(places) == 2:
-            p, q = places
-            return lambda g, saved, _: vjp(g, saved[p], saved[q])
-    return lambda g, saved, given: vjp(g, *[saved[p] for p in places], **{name: given[name] for name in meta})

@@ -1,0 +1,246 @@
+"""Indexing and its adjoint: what is taken by an index is added back by it.
+
+`take_index` (x[index]) and `put_add` (zeros, then += at index) undo each other at any order.
+An index is plain data: ints, slices, None, Ellipsis, integer and boolean arrays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..engine import backend
+from ..engine.adjoint import sum_to
+from ..engine.backend import Array, is_float
+from ..engine.node import mode, mutated
+from ..engine.op import op
+from ..engine.tensor import NUMPY, Tensor
+from .elementwise import where
+from .shape import axes_of
+
+BASIC = (int, slice, type(None), type(Ellipsis), np.integer)
+
+
+def plain_index(index: Any) -> Any:
+    """An index with its Tensors and lists as raw arrays; TypeError for floats."""
+    if isinstance(index, tuple):
+        return tuple(plain_index(i) for i in index)
+    if isinstance(index, Tensor):
+        index = index._data
+    elif isinstance(index, list):
+        index = np.asarray(index) if index else np.zeros(0, dtype=np.intp)
+    if isinstance(index, BASIC) or getattr(getattr(index, "dtype", None), "kind", "") in "iub":
+        return index
+    got = getattr(index, "dtype", type(index).__name__)
+    raise TypeError(f"index: expected ints, slices, None, ..., integer or boolean arrays, got {got}")
+
+
+def _hits_once(index: Any) -> bool:
+    """True if no element can be named twice, so that a plain assignment will do."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if all(isinstance(i, BASIC) for i in parts):
+        return True
+    return len(parts) == 1 and getattr(parts[0], "dtype", None) == np.bool_
+
+
+@op(x=lambda g, x_shape, index: put_add(g, shape=x_shape, index=index))
+def take_index(xp: Any, x: Array, *, index: Any) -> Array:
+    """x[index], by NumPy's rules; repeated elements add up their gradients.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> x[[0, 0, 2]].sum().backward()
+    >>> x.grad
+    tensor([2., 0., 1.])
+    """
+    if xp is not np:
+        _check_on_device(xp, x, index)
+    try:
+        return x[index]
+    except IndexError as error:
+        raise IndexError(f"index: {error} (x: {x.shape} {x.dtype})") from None
+
+
+def _check_on_device(xp: Any, x: Array, index: Any) -> None:
+    """CuPy wraps integer arrays round silently: look before indexing."""
+    axis = 0
+    for part in index if isinstance(index, tuple) else (index,):
+        if getattr(getattr(part, "dtype", None), "kind", "") in "iu" and part.ndim:
+            backend.check_index(xp, "index", part, x.shape[axis], axis)
+        axis += part is not None
+
+
+@op(x=lambda g, index: take_index(g, index=index))
+def put_add(xp: Any, x: Array, *, shape: tuple, index: Any) -> Array:
+    """Zeros of `shape` with x added at index: the adjoint of take_index."""
+    y = xp.zeros(shape, x.dtype)
+    if _hits_once(index):
+        y[index] = x
+    elif isinstance(index, np.ndarray) and xp is np and len(shape) > 1 and index.size:
+        _add_rows(y, index, x)
+    else:
+        backend.scatter_add(xp, y, index, x)
+    return y
+
+
+def _add_rows(y: np.ndarray, index: np.ndarray, x: np.ndarray) -> None:
+    """y[index] += x for whole rows: sorted, then each run summed at once; np.add.at is far slower."""
+    flat = np.where(index < 0, index + y.shape[0], index).reshape(-1)
+    rows = x.reshape(flat.size, *y.shape[1:])
+    order = np.argsort(flat, kind="stable")
+    ordered = flat[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    y[ordered[starts]] = np.add.reduceat(rows[order], starts, axis=0)
+
+
+@op(
+    x=lambda g, index: put(g, 0.0, index=index),
+    values=lambda g, values_shape, index: sum_to(take_index(g, index=index), values_shape),
+)
+def put(xp: Any, x: Array, values: Array, *, index: Any) -> Array:
+    """x with x[index] = values: x keeps its gradient elsewhere, the values receive theirs."""
+    y = x.copy()
+    try:
+        y[index] = values
+    except (ValueError, IndexError) as error:
+        raise type(error)(f"setitem: {error} (x: {x.shape}, values: {np.shape(values)})") from None
+    return y
+
+
+def getitem(self: Tensor, index: Any) -> Tensor:
+    """self[index]."""
+    return take_index(self, index=plain_index(index))
+
+
+def setitem(self: Tensor, index: Any, values: Any) -> None:
+    """self[index] = values: in memory for constants, else as a new node of the same Tensor."""
+    index = plain_index(index)
+    needs = self._node is not None or (isinstance(values, Tensor) and values._node is not None)
+    if not (needs and mode.recording):
+        raw = values._data if isinstance(values, Tensor) else values
+        try:
+            self._data[index] = raw
+        except (ValueError, IndexError) as error:
+            raise type(error)(f"setitem: {error} (x: {self.shape}, values: {np.shape(raw)})") from None
+        mutated(self._data)
+        return
+    rebind("setitem", self, put(self, values, index=index))
+
+
+def assign(self: Tensor, values: Any) -> Tensor:
+    """Every element replaced by `values`, broadcast."""
+    setitem(self, Ellipsis, values)
+    return self
+
+
+def rebind(name: str, self: Tensor, new: Tensor) -> Tensor:
+    """`self` becomes the result of an in-place op: the same Tensor, a new array and node.
+
+    Nothing is overwritten, so other tensors that share the old memory, and nodes that saved it,
+    keep what they had.
+    """
+    if self._node is not None and self._node.plan is None:
+        raise ValueError(
+            f"{name}: a leaf that requires grad cannot be changed in place while recording; "
+            "use no_grad() or an out-of-place op"
+        )
+    if new.shape != self.shape:
+        raise ValueError(f"{name}: an in-place op keeps its shape {self.shape}, got {new.shape}")
+    if new.dtype != self.dtype:
+        raise TypeError(
+            f"{name}: an in-place op keeps its dtype {self.dtype}, got {new.dtype}; use x = x.astype(...)"
+        )
+    self._data, self._node = new._data, new._node
+    return self
+
+
+# ---------------------------------------------------------------- by name
+
+
+def take(x: Any, indices: Any, axis: int | None = None) -> Any:
+    """Elements at `indices` along an axis (of the flattened x if axis is None)."""
+    if axis is None:
+        return take_index(x.reshape(-1), index=plain_index(indices))
+    (axis,) = axes_of("take", axis, np.ndim(x))
+    return take_index(x, index=(*(slice(None),) * axis, plain_index(indices)))
+
+
+def _along(indices: Any, axis: int) -> tuple:
+    """The full index that take_along_axis stands for: aranges on the other axes."""
+    indices = indices._data if isinstance(indices, Tensor) else indices
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"take_along_axis: expected integer indices, got {indices.dtype}")
+    xp = backend.xp_of(indices)
+    grid = [
+        xp.arange(n).reshape((1,) * i + (-1,) + (1,) * (indices.ndim - i - 1))
+        for i, n in enumerate(indices.shape)
+    ]
+    grid[axis] = indices
+    return tuple(grid)
+
+
+def take_along_axis(x: Any, indices: Any, axis: int) -> Any:
+    """y[i, j] = x[i, indices[i, j]] for axis 1, and so on (PyTorch: gather)."""
+    (axis,) = axes_of("take_along_axis", axis, np.ndim(x))
+    if np.ndim(indices) != np.ndim(x):
+        raise ValueError(
+            f"take_along_axis: expected {np.ndim(x)} axes of indices, got shape {np.shape(indices)}"
+        )
+    return take_index(x, index=_along(indices, axis))
+
+
+def gather(x: Any, dim: int, index: Any) -> Any:
+    """PyTorch's take_along_axis."""
+    return take_along_axis(x, index, dim)
+
+
+def masked_fill(x: Any, mask: Any, value: float) -> Any:
+    """x with `value` where the mask holds."""
+    return where(mask, value, x)
+
+
+def nonzero(x: Any) -> tuple:
+    """Indices of the non-zero elements, one integer Tensor per axis."""
+    raw = x._data if isinstance(x, Tensor) else x
+    return tuple(Tensor(i) for i in raw.nonzero())
+
+
+# ---------------------------------------------------------------- in place
+
+
+def in_place(name: str, f: Any) -> Any:
+    """The in-place form of a binary op: `a += b`."""
+
+    def call(self: Tensor, other: Any) -> Tensor:
+        needs = self._node is not None or (isinstance(other, Tensor) and other._node is not None)
+        if needs and mode.recording:
+            return rebind(name, self, f(self, other))
+        new = f(self.detach(), other)
+        data = new._data if isinstance(new, Tensor) else new
+        if data.shape != self.shape:
+            raise ValueError(f"{name}: an in-place op keeps its shape {self.shape}, got {data.shape}")
+        if data.dtype.kind == "f" and not is_float(self.dtype):
+            raise TypeError(f"{name}: an in-place op keeps its dtype {self.dtype}, got {data.dtype}")
+        self._data[...] = data
+        mutated(self._data)
+        return self
+
+    call.__name__ = name
+    return call
+
+
+NUMPY[np.take] = Tensor.take = take
+NUMPY[np.take_along_axis] = take_along_axis
+NUMPY[np.nonzero] = Tensor.nonzero = nonzero
+Tensor.gather = gather
+Tensor.masked_fill = masked_fill
+Tensor.__getitem__ = getitem
+Tensor.__setitem__ = setitem
+Tensor.__iadd__ = Tensor.add_ = in_place("add_", lambda a, b: a + b)
+Tensor.__isub__ = Tensor.sub_ = in_place("sub_", lambda a, b: a - b)
+Tensor.__imul__ = Tensor.mul_ = in_place("mul_", lambda a, b: a * b)
+Tensor.__itruediv__ = Tensor.div_ = in_place("div_", lambda a, b: a / b)
+Tensor.__ipow__ = Tensor.pow_ = in_place("pow_", lambda a, b: a**b)
+Tensor.copy_ = Tensor.fill_ = assign
+Tensor.zero_ = lambda self: assign(self, 0)

@@ -1,0 +1,198 @@
+"""Circular and hyperbolic functions, their inverses, and the error function."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..engine.backend import Array
+from ..engine.op import elementwise
+from ..engine.tensor import NUMPY, Tensor
+from .elementwise import exp, sqrt
+
+
+@elementwise(x=lambda g, x: g * cos(x))
+def sin(xp: Any, x: Array) -> Array:
+    """Sine of radians.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor(0.0, requires_grad=True)
+    >>> mg.sin(x).backward()
+    >>> x.grad
+    tensor(1.)
+    """
+    return xp.sin(x)
+
+
+@elementwise(x=lambda g, x: -g * sin(x))
+def cos(xp: Any, x: Array) -> Array:
+    """Cosine of radians."""
+    return xp.cos(x)
+
+
+@elementwise(x=lambda g, y: g * (1.0 + y * y))
+def tan(xp: Any, x: Array) -> Array:
+    """Tangent of radians."""
+    return xp.tan(x)
+
+
+@elementwise(x=lambda g, x: g / sqrt(1.0 - x * x))
+def arcsin(xp: Any, x: Array) -> Array:
+    """The angle in [-pi/2, pi/2] whose sine is x."""
+    return xp.arcsin(x)
+
+
+@elementwise(x=lambda g, x: -g / sqrt(1.0 - x * x))
+def arccos(xp: Any, x: Array) -> Array:
+    """The angle in [0, pi] whose cosine is x."""
+    return xp.arccos(x)
+
+
+@elementwise(x=lambda g, x: g / (1.0 + x * x))
+def arctan(xp: Any, x: Array) -> Array:
+    """The angle in (-pi/2, pi/2) whose tangent is x."""
+    return xp.arctan(x)
+
+
+@elementwise(a=lambda g, a, b: g * b / (a * a + b * b), b=lambda g, a, b: -g * a / (a * a + b * b))
+def arctan2(xp: Any, a: Array, b: Array) -> Array:
+    """The angle of the point (b, a): arctan(a / b) in the right quadrant."""
+    return xp.arctan2(a, b)
+
+
+@elementwise(a=lambda g, y, a: g * a / y, b=lambda g, y, b: g * b / y)
+def hypot(xp: Any, a: Array, b: Array) -> Array:
+    """sqrt(a^2 + b^2) without overflow."""
+    return xp.hypot(a, b)
+
+
+@elementwise(x=lambda g, x: g * cosh(x))
+def sinh(xp: Any, x: Array) -> Array:
+    """(e^x - e^-x) / 2."""
+    return xp.sinh(x)
+
+
+@elementwise(x=lambda g, x: g * sinh(x))
+def cosh(xp: Any, x: Array) -> Array:
+    """(e^x + e^-x) / 2."""
+    return xp.cosh(x)
+
+
+@elementwise(x=lambda g, y: g * (1.0 - y * y))
+def tanh(xp: Any, x: Array) -> Array:
+    """sinh x / cosh x.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor(0.0, requires_grad=True)
+    >>> mg.tanh(x).backward()
+    >>> x.grad
+    tensor(1.)
+    """
+    return xp.tanh(x)
+
+
+@elementwise(x=lambda g, x: g / sqrt(x * x + 1.0))
+def arcsinh(xp: Any, x: Array) -> Array:
+    """The number whose sinh is x."""
+    return xp.arcsinh(x)
+
+
+@elementwise(x=lambda g, x: g / (sqrt(x - 1.0) * sqrt(x + 1.0)))
+def arccosh(xp: Any, x: Array) -> Array:
+    """The number >= 0 whose cosh is x >= 1."""
+    return xp.arccosh(x)
+
+
+@elementwise(x=lambda g, x: g / (1.0 - x * x))
+def arctanh(xp: Any, x: Array) -> Array:
+    """The number whose tanh is x."""
+    return xp.arctanh(x)
+
+
+# ---------------------------------------------------------------- the error function
+#
+# NumPy has none. Two expansions, both analytic, so that they hold on complex numbers too:
+#   |x| < 3:  erf x = 2/sqrt(pi) e^(-x^2) sum_n 2^n x^(2n+1) / (2n+1)!!     (all terms of one sign)
+#   x >= 3:   erfc x = e^(-x^2)/sqrt(pi) 1/(x + (1/2)/(x + 1/(x + (3/2)/(x + ...))))
+# (Abramowitz & Stegun 7.1.6 and 7.1.14.) Both reach the last bits of float64.
+
+_SPLIT, _TERMS, _DEPTH = 3.0, 64, 64
+
+
+def _erf_series(xp: Any, x: Array) -> Array:
+    """erf by its series, for |x| < 3."""
+    square2 = 2.0 * x * x
+    total = term = x
+    for n in range(1, _TERMS):
+        term = term * square2 / (2.0 * n + 1.0)
+        total = total + term
+    return (2.0 / math.sqrt(math.pi)) * xp.exp(-x * x) * total
+
+
+def _erfc_fraction(xp: Any, x: Array) -> Array:
+    """erfc by its continued fraction, from the far end, for x >= 3."""
+    tail = x
+    for n in range(_DEPTH, 0, -1):
+        tail = x + (0.5 * n) / tail
+    return xp.exp(-x * x) / (math.sqrt(math.pi) * tail)
+
+
+def _erf_pair(xp: Any, x: Array, complement: bool) -> Array:
+    """erf or erfc: each where it is accurate, chosen by the real part."""
+    x = xp.asarray(x)
+    work = (
+        x.astype(np.float64)
+        if x.dtype.kind in "biu"
+        else x.astype(np.float32)
+        if x.dtype == np.float16
+        else x
+    )
+    small = xp.abs(work.real) < _SPLIT
+    y = xp.empty_like(work)
+    inner = _erf_series(xp, work[small])
+    y[small] = 1.0 - inner if complement else inner
+    outer = work[~small]
+    side = xp.sign(outer.real)
+    far = _erfc_fraction(xp, outer * side)  # erf(-x) = -erf(x), so erfc(-x) = 2 - erfc(x)
+    y[~small] = xp.where(side > 0, far, 2.0 - far) if complement else side * (1.0 - far)
+    y = xp.where(xp.isnan(work), work, y)
+    return y.astype(x.dtype) if x.dtype == np.float16 else y
+
+
+_SLOPE = 2.0 / math.sqrt(math.pi)
+
+
+@elementwise(x=lambda g, x: g * _SLOPE * exp(-x * x))
+def erf(xp: Any, x: Array) -> Array:
+    """2/sqrt(pi) times the integral of e^(-t^2) from 0 to x.
+
+    >>> import minigrad as mg
+    >>> mg.erf(mg.tensor([0.0, 1.0]))
+    tensor([0.       , 0.8427008])
+    """
+    return _erf_pair(xp, x, complement=False)
+
+
+@elementwise(x=lambda g, x: -g * _SLOPE * exp(-x * x))
+def erfc(xp: Any, x: Array) -> Array:
+    """1 - erf(x), accurate for large x."""
+    return _erf_pair(xp, x, complement=True)
+
+
+NUMPY[np.sin] = Tensor.sin = sin
+NUMPY[np.cos] = Tensor.cos = cos
+NUMPY[np.tan] = Tensor.tan = tan
+NUMPY[np.arcsin] = Tensor.arcsin = arcsin
+NUMPY[np.arccos] = Tensor.arccos = arccos
+NUMPY[np.arctan] = Tensor.arctan = arctan
+NUMPY[np.arctan2] = arctan2
+NUMPY[np.hypot] = hypot
+NUMPY[np.sinh] = Tensor.sinh = sinh
+NUMPY[np.cosh] = Tensor.cosh = cosh
+NUMPY[np.tanh] = Tensor.tanh = tanh
+NUMPY[np.arcsinh] = arcsinh
+NUMPY[np.arccosh] = arccosh
+NUMPY[np.arctanh] = arctanh
+Tensor.erf = erf
