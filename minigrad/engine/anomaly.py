@@ -30,7 +30,7 @@ class detect_anomaly(_recording):
     >>> with mg.detect_anomaly():
     ...     mg.sqrt(x).sum().backward()
     Traceback (most recent call last):
-    FloatingPointError: backward of sqrt (made at <doctest ...>:2): the gradient of x is inf at index (1,)
+    FloatingPointError: backward of sqrt (made at ...): the gradient of x is inf at index (1,)
     """
 
     def __init__(self) -> None:
