@@ -17,7 +17,7 @@ from ..engine.backend import Array
 from ..engine.op import op
 from ..engine.tensor import NUMPY, Tensor
 from .elementwise import abs, sqrt, where
-from .shape import axes_of, expand_dims, flip, moveaxis, reshape, transpose, triu
+from .shape import axes_of, expand_dims, flip, inverse_of, moveaxis, reshape, transpose, triu
 
 Axis = int | Sequence[int] | None
 
@@ -106,7 +106,7 @@ def _prod_gradient(g: Any, y: Any, x: Any, axis: Axis) -> Any:
     shape = np.shape(x)
     flat = reshape(transpose(x, order), (*[shape[i] for i in rest], _count(shape, axis)))
     rest_of = reshape(prod(others(flat), -1), tuple(shape[i] for i in order))
-    back = transpose(rest_of, tuple(np.argsort(order).tolist()))
+    back = transpose(rest_of, inverse_of(order))
     return _kept(g, shape, axis) * back
 
 

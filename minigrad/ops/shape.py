@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -59,7 +60,12 @@ def reshape(xp: Any, x: Array, *, shape: int | tuple[int, ...]) -> Array:
         raise ValueError(f"reshape: {x.size} elements of {x.shape} do not fit (shape={shape})") from None
 
 
-@op(x=lambda g, axes: transpose(g, None if axes is None else tuple(np.argsort(axes))))
+def inverse_of(axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The order of axes that undoes the order `axes`."""
+    return tuple(sorted(range(len(axes)), key=lambda i: axes[i] % len(axes)))
+
+
+@op(x=lambda g, axes: transpose(g, None if axes is None else inverse_of(axes)))
 def transpose(xp: Any, x: Array, *, axes: tuple[int, ...] | None = None) -> Array:
     """Axes in another order, reversed by default.
 
@@ -162,7 +168,7 @@ def expand(x: Any, *shape: Any) -> Any:
 
 def _cut_apart(g: Any, needs: tuple, saved: tuple, axis: int) -> tuple:
     """Each input's gradient is its own stretch of g."""
-    ends = np.cumsum(saved).tolist()
+    ends = itertools.accumulate(saved)
     before = (slice(None),) * (axis % g.ndim)
     return tuple(g[(*before, slice(e - n, e))] for e, n in zip(ends, saved, strict=True))
 
