@@ -31,6 +31,7 @@ from .engine.backprop import (
 from .engine.derivatives import hessian, jacobian, jvp, vjp
 from .engine.node import Node
 from .engine.op import elementwise, op, reference_mode
+from .engine.random import Generator, get_state, initial_seed, manual_seed, set_state
 from .engine.tensor import Tensor
 from .ops.convert import transfer
 from .ops.create import (
@@ -127,6 +128,18 @@ from .ops.logic import (
     not_equal,
 )
 from .ops.pad import pad
+from .ops.random import (
+    bernoulli,
+    dropout,
+    normal,
+    rand,
+    rand_like,
+    randint,
+    randn,
+    randn_like,
+    randperm,
+    uniform,
+)
 from .ops.reduce import (
     argmax,
     argmin,
@@ -199,9 +212,11 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Device",
+    "Generator",
     "Node",
     "Step",
     "Tensor",
+    "__version__",
     "abs",
     "add",
     "all",
@@ -222,6 +237,7 @@ __all__ = [
     "array_split",
     "asarray",
     "backprop",
+    "bernoulli",
     "bitwise_and",
     "bitwise_or",
     "bitwise_xor",
@@ -250,6 +266,7 @@ __all__ = [
     "diagonal",
     "div",
     "dot",
+    "dropout",
     "einsum",
     "elementwise",
     "empty",
@@ -271,12 +288,14 @@ __all__ = [
     "full",
     "full_like",
     "gather",
+    "get_state",
     "grad",
     "greater",
     "greater_equal",
     "hessian",
     "hstack",
     "hypot",
+    "initial_seed",
     "inner",
     "inv",
     "invert",
@@ -303,6 +322,7 @@ __all__ = [
     "logical_or",
     "logical_xor",
     "logspace",
+    "manual_seed",
     "masked_fill",
     "matmul",
     "max",
@@ -317,6 +337,7 @@ __all__ = [
     "no_grad",
     "nonzero",
     "norm",
+    "normal",
     "not_equal",
     "ones",
     "ones_like",
@@ -329,6 +350,12 @@ __all__ = [
     "ptp",
     "put",
     "put_add",
+    "rand",
+    "rand_like",
+    "randint",
+    "randn",
+    "randn_like",
+    "randperm",
     "ravel",
     "reciprocal",
     "reference_mode",
@@ -342,6 +369,7 @@ __all__ = [
     "set_default_device",
     "set_default_dtype",
     "set_grad_enabled",
+    "set_state",
     "sign",
     "sin",
     "sinh",
@@ -373,6 +401,7 @@ __all__ = [
     "triu",
     "true_divide",
     "trunc",
+    "uniform",
     "unique",
     "unsqueeze",
     "var",
@@ -382,5 +411,4 @@ __all__ = [
     "where",
     "zeros",
     "zeros_like",
-    "__version__",
 ]

@@ -112,7 +112,9 @@ class Generator:
         """Continue exactly where `state` was taken."""
         wanted = {"key0", "key1", "position"}
         if not isinstance(state, dict) or set(state) != wanted:
-            raise ValueError(f"load_state_dict: expected the keys {sorted(wanted)} of a random state, got {state!r}")
+            raise ValueError(
+                f"load_state_dict: expected the keys {sorted(wanted)} of a random state, got {state!r}"
+            )
         self.key, self.position = (int(state["key0"]), int(state["key1"])), int(state["position"])
 
     # -- draws
