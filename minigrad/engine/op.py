@@ -192,7 +192,7 @@ def _describe(array: Any) -> str:
 
 def _declare(op: Op) -> Callable:
     """Register `op` and return it as a plain function, which also works as a Tensor's method."""
-    if op.name in REGISTRY:
+    if op.name in REGISTRY and REGISTRY[op.name].forward.__module__ != "__main__":  # a cell may run again
         raise TypeError(f"op {op.name}: declared twice")
     REGISTRY[op.name] = op
     arity = -1 if op.variadic or len(op.defaults) < len(op.meta) else len(op.arrays)
