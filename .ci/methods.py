@@ -15,14 +15,18 @@ FILE = Path(minigrad.__file__).parent / "engine" / "methods.pyi"
 HEAD = '''"""Operators and methods that the ops attach to Tensor. Written by .ci/methods.py; do not edit."""
 
 # ruff: noqa
+import builtins
 from typing import Any
 
 from .tensor import Tensor
 
 class Methods:
 '''
-# Results that are not tensors, where the source does not say so.
-RETURNS = {"item": "Any", "tolist": "Any", "backward": "None"}
+# Plain results. Inside the class `int` is a method's name, hence builtins.
+PLAIN = {"None": "None", "int": "builtins.int", "bool": "builtins.bool", "float": "builtins.float"}
+
+
+Kind = inspect.Parameter
 
 
 def attached() -> dict[str, object]:
@@ -40,23 +44,27 @@ def line(name: str, value: object) -> str:
     """One method or property as a stub."""
     if isinstance(value, property):
         return f"    @property\n    def {name}(self) -> Tensor: ..."
-    parameters = list(inspect.signature(value).parameters.values())
+    signature = inspect.signature(value)
+    parameters = list(signature.parameters.values())
+    returns = PLAIN.get(str(signature.return_annotation), "Tensor")
     shown = ["self"]
-    for p in parameters[1:] if parameters[0].kind is not p_variadic else parameters:
-        if p.kind is p_variadic:
-            shown.append(f"*{p.name}: Any")
-        elif p.kind is inspect.Parameter.VAR_KEYWORD:
-            shown.append(f"**{p.name}: Any")
-        else:
-            if p.kind is p.KEYWORD_ONLY and any(s.startswith("*") for s in shown):
-                pass
-            shown.append(f"{p.name}: Any" + ("" if p.default is p.empty else " = ..."))
+    # `fn(*xs)` takes self among its xs; any other function takes it first.
+    for p in parameters if parameters[0].kind is Kind.VAR_POSITIONAL else parameters[1:]:
+        shown += parameter(p, shown)
     ignore = "  # type: ignore[override]" if name in ("__eq__", "__ne__") else ""
-    returns = RETURNS.get(name, "Tensor")
     return f"    def {name}({', '.join(shown)}) -> {returns}: ...{ignore}"
 
 
-p_variadic = inspect.Parameter.VAR_POSITIONAL
+def parameter(p: inspect.Parameter, before: list[str]) -> list[str]:
+    """One parameter; what has no default must be named once another before it has one."""
+    if p.kind is Kind.VAR_POSITIONAL:
+        return [f"*{p.name}: Any"]
+    if p.kind is Kind.VAR_KEYWORD:
+        return [f"**{p.name}: Any"]
+    if p.default is not p.empty:
+        return [f"{p.name}: Any = ..."]
+    star = any(s.endswith("= ...") for s in before) and not any(s.startswith("*") for s in before)
+    return ["*", f"{p.name}: Any"] if star else [f"{p.name}: Any"]
 
 
 def text() -> str:

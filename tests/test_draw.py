@@ -1,6 +1,7 @@
 """draw(): the picture holds the graph's true values, gradients and local derivatives."""
 
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,6 +43,15 @@ def test_a_tensor_used_twice_has_two_edges_and_both_count():
     assert {"gradient 4", "gradient 2", "gradient 1"} <= set(texts(picture))
 
 
+def test_an_edge_passes_beside_the_boxes_between_its_ends():
+    x = leaf(0.5)
+    h = mg.tanh(mg.tanh(x))
+    picture = draw(h + x, x=x)
+    assert boxes(picture) == 4
+    paths = [element.get("d") for element in ET.fromstring(picture).iter(f"{SVG}path")]
+    assert len([d for d in paths if "h" in d]) == 2  # two columns are passed
+
+
 def test_constants_are_shown_with_their_value_where_it_was_saved():
     assert "0.5" in texts(draw(leaf(4.0) * 0.5))
 
@@ -66,6 +76,15 @@ def test_a_reader_sees_the_picture_and_can_save_it(tmp_path):
     assert picture._repr_svg_() == picture
     picture.save(tmp_path / "graph.svg")
     assert (tmp_path / "graph.svg").read_text() == picture
+
+
+def test_the_picture_of_the_readme_is_what_it_says():
+    w, x, b, y = (mg.tensor(v, requires_grad=True) for v in (2.0, 3.0, -1.0, 4.0))
+    score = w * x + b
+    loss = (score - y) ** 2
+    picture = draw(loss, w=w, x=x, b=b, y=y, score=score, loss=loss)
+    committed = Path(__file__).parent.parent / "notebooks" / "graph.svg"
+    assert committed.read_text() == picture, "save it again with picture.save()"
 
 
 def test_what_cannot_be_drawn_is_said():

@@ -7,7 +7,7 @@ Tensor has no arithmetic of its own: each op attaches its operator or method whe
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,11 +15,16 @@ from . import backend
 from .backend import Array, Device, is_float
 from .node import Hook, Node, Sink, mutated
 
+if TYPE_CHECKING:
+    from .methods import Methods  # what the ops attach, listed for editors by .ci/methods.py
+else:
+    Methods = object
+
 NUMPY: dict[Callable, Callable] = {}  # np.tanh -> minigrad's tanh: what NumPy's protocols look up
 # ---------------------------------------------------------------- Tensor
 
 
-class Tensor:
+class Tensor(Methods):
     """An n-dimensional array that remembers how it was computed.
 
     >>> import minigrad as mg

@@ -1,7 +1,7 @@
 """draw(y): the graph that made y as an SVG picture, with values, gradients and local derivatives.
 
 The numbers come from the engine's own `backprop()`, the picture from a small layered layout: a
-node's column is the length of the longest path to it, rows are ordered to keep edges short.
+node's column is the length of the longest path to it, rows keep edges short and uncrossed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ..engine.tensor import Tensor, wrap
 MOST_NODES = 200  # more make a picture nobody reads
 CHAR, LINE, GAP_X, GAP_Y = 6.7, 15, 56, 16  # pixels: of a character, a text line, between boxes
 FILL = {"leaf": "#dbeafe", "op": "#ffffff", "output": "#dcfce7", "constant": "#f1f5f9"}
+STROKE = 'fill="none" stroke="#94a3b8" stroke-width="1.3"'
 INK = {"title": 'font-weight="bold" fill="#0f172a"', "value": 'fill="#0f172a"', "gradient": 'fill="#b91c1c"'}
 
 
@@ -26,6 +27,9 @@ class Picture(str):
 
     def _repr_svg_(self) -> str:
         return str(self)
+
+    def __repr__(self) -> str:
+        return f"<Picture: {len(self):,} characters of SVG>"
 
     def save(self, path: Any) -> None:
         """Write the SVG to a file."""
@@ -54,8 +58,7 @@ def draw(y: Tensor, /, **names: Any) -> Picture:
     if not isinstance(y, Tensor) or y.is_leaf:
         raise ValueError("draw: expected a tensor computed from tensors that require grad, got no such graph")
     boxes = _boxes(y, names)
-    _place(boxes)
-    return Picture("\n".join(_svg(boxes)))
+    return Picture("\n".join(_svg(_place(boxes))))
 
 
 # ---------------------------------------------------------------- what there is to draw
@@ -112,7 +115,8 @@ def _boxes(y: Tensor, names: dict[str, Tensor]) -> list[Box]:
 
 def _nodes(y: Tensor) -> list[Node]:
     """The nodes that y depends on, oldest first."""
-    seen, stack = {y._node}, [y._node]
+    root: Any = y._node
+    seen, stack = {root}, [root]
     while stack:
         for source in stack.pop().inputs:
             if source is not None and source not in seen:
@@ -175,43 +179,66 @@ def number(array: Any) -> str:
 # ---------------------------------------------------------------- where to draw it
 
 
-def _place(boxes: list[Box]) -> None:
-    """Give every box its position; boxes come inputs first, so one pass finds the longest paths."""
-    users: dict[Box, list[Box]] = {box: [] for box in boxes}
-    for box in boxes:
+def _place(boxes: list[Box]) -> list[Box]:
+    """Give every box its position, and each long edge its ways; returns all of them."""
+    for box in boxes:  # inputs come first, so one pass finds the longest paths
         box.column = max((source.column + 1 for source, _ in box.inputs), default=0)
-        for source, _ in box.inputs:
-            users[source].append(box)
-    columns: list[list[Box]] = [[] for _ in range(1 + max(box.column for box in boxes))]
+    users = _users(boxes)
     for box in boxes:
         if not box.inputs:  # a leaf stands next to its first user
             box.column = min(user.column for user in users[box]) - 1
+    boxes = boxes + _ways(boxes)
+    columns: list[list[Box]] = [[] for _ in range(1 + max(box.column for box in boxes))]
+    for box in boxes:
         columns[box.column].append(box)
-    _order(columns, users)
+    _order(columns, _users(boxes))
     x = 12.0
     for column in columns:
         label = max((len(text) for box in column for _, text in box.inputs), default=0)
         x += 6 * label if column is not columns[0] else 0
+        width = max(box.width for box in column)
         for box in column:
             box.x = x
-        x += max(box.width for box in column) + GAP_X
+            box.width = width if box.kind == "way" else box.width
+        x += width + GAP_X
+    return boxes
+
+
+def _users(boxes: list[Box]) -> dict[Box, list[Box]]:
+    """The boxes that each box has an edge to."""
+    users: dict[Box, list[Box]] = {box: [] for box in boxes}
+    for box in boxes:
+        for source, _ in box.inputs:
+            users[source].append(box)
+    return users
+
+
+def _ways(boxes: list[Box]) -> list[Box]:
+    """An edge that passes whole columns runs through a slot of its own in each, not behind boxes."""
+    made = []
+    for box in boxes:
+        for i, (source, label) in enumerate(box.inputs):
+            for column in range(source.column + 1, box.column):
+                way = Box("way", "")
+                way.column, way.height, way.inputs = column, 4.0, [(source, "")]
+                made.append(way)
+                source = way
+            box.inputs[i] = (source, label)
+    return made
 
 
 def _order(columns: list[list[Box]], users: dict[Box, list[Box]]) -> None:
-    """Order the rows of each column: every box moves towards its neighbours, again and again."""
-    for column in columns:
-        _stack(column)
-    for column in (*columns, *reversed(columns)) * 4:
+    """From the output back, every box stands as near as can be to where its edges arrive."""
+    for column in reversed(columns):
         wish = {}
         for box in column:
-            left = [source.middle for source, _ in box.inputs]
-            right = [y for user in users[box] for source, _, y in user.arrivals() if source is box]
-            wish[box] = sum(left + right) / len(left + right)
+            heights = [y for user in users[box] for source, _, y in user.arrivals() if source is box]
+            wish[box] = sum(heights) / max(len(heights), 1)
         column.sort(key=wish.__getitem__)
         _stack(column, sum(wish.values()) / len(wish))
 
 
-def _stack(column: list[Box], centre: float = 0.0) -> None:
+def _stack(column: list[Box], centre: float) -> None:
     """One above the other, around a height."""
     y = centre - (sum(box.height for box in column) + GAP_Y * (len(column) - 1)) / 2
     for box in column:
@@ -229,7 +256,8 @@ def _svg(boxes: list[Box]) -> Iterator[str]:
     height = max(box.y + box.height for box in boxes) + 14 - top
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-        f'viewBox="0 {top:.0f} {width:.0f} {height:.0f}" font-family="monospace" font-size="11">'
+        f'viewBox="0 {top:.0f} {width:.0f} {height:.0f}" style="max-width: 100%" '
+        'font-family="monospace" font-size="11">'
     )
     yield f'<rect x="0" y="{top:.0f}" width="{width:.0f}" height="{height:.0f}" rx="6" fill="#fcfcfd"/>'
     for box in boxes:
@@ -245,7 +273,7 @@ def _edge(x0: float, y0: float, x1: float, y1: float, label: str) -> Iterator[st
     bend = (x1 - x0) / 2 if x1 - x0 < 2 * GAP_X else GAP_X
     yield (
         f'<path d="M{x0:.1f} {y0:.1f} C{x0 + bend:.1f} {y0:.1f} {x1 - bend:.1f} {y1:.1f} {x1:.1f} {y1:.1f}" '
-        'fill="none" stroke="#94a3b8" stroke-width="1.3"/>'
+        f"{STROKE}/>"
     )
     if label:
         place = f'x="{x1 - 4:.1f}" y="{y1 - 3:.1f}" text-anchor="end" font-size="10"'
@@ -254,7 +282,10 @@ def _edge(x0: float, y0: float, x1: float, y1: float, label: str) -> Iterator[st
 
 
 def _rectangle(box: Box) -> Iterator[str]:
-    """A box and its lines of text."""
+    """A box and its lines of text; the piece of a long edge that passes a column is a line."""
+    if box.kind == "way":
+        yield f'<path d="M{box.x:.1f} {box.middle:.1f} h{box.width:.1f}" {STROKE}/>'
+        return
     yield (
         f'<rect x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}" rx="5" '
         f'fill="{FILL[box.kind]}" stroke="#475569"/>'
