@@ -7,6 +7,7 @@
 tensor([2., 4., 6.])
 """
 
+from . import nn
 from .engine.adjoint import broadcast_to, sum_to
 from .engine.anomaly import detect_anomaly
 from .engine.backend import (
@@ -33,6 +34,7 @@ from .engine.node import Node
 from .engine.op import elementwise, op, reference_mode
 from .engine.random import Generator, get_state, initial_seed, manual_seed, set_state
 from .engine.tensor import Tensor
+from .ops.activation import relu, sigmoid
 from .ops.convert import transfer
 from .ops.create import (
     arange,
@@ -183,6 +185,7 @@ from .ops.shape import (
     triu,
     vstack,
 )
+from .ops.softmax import log_softmax, logsumexp, softmax
 from .ops.sort import argsort, searchsorted, sort, topk, unique
 from .ops.trig import (
     arccos,
@@ -315,6 +318,7 @@ __all__ = [
     "log10",
     "log1p",
     "log2",
+    "log_softmax",
     "logabsdet",
     "logaddexp",
     "logical_and",
@@ -322,6 +326,7 @@ __all__ = [
     "logical_or",
     "logical_xor",
     "logspace",
+    "logsumexp",
     "manual_seed",
     "masked_fill",
     "matmul",
@@ -334,6 +339,7 @@ __all__ = [
     "moveaxis",
     "mul",
     "neg",
+    "nn",
     "no_grad",
     "nonzero",
     "norm",
@@ -359,6 +365,7 @@ __all__ = [
     "ravel",
     "reciprocal",
     "reference_mode",
+    "relu",
     "remainder",
     "repeat",
     "reshape",
@@ -370,9 +377,11 @@ __all__ = [
     "set_default_dtype",
     "set_grad_enabled",
     "set_state",
+    "sigmoid",
     "sign",
     "sin",
     "sinh",
+    "softmax",
     "solve",
     "sort",
     "split",

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.node import mutated
 from ..engine.tensor import Tensor, wrap
 from ..ops import loss as _loss
+from ..ops import norm as _norm
 from ..ops import random as _random
 from ..ops.activation import (
     celu,
@@ -34,11 +36,14 @@ from ..ops.activation import (
     tanhshrink,
     threshold,
 )
+from ..ops.conv import convnd
 from ..ops.elementwise import abs as _abs
-from ..ops.elementwise import clip, exp, log, maximum, where
+from ..ops.elementwise import exp, log, maximum, where
 from ..ops.index import take, take_along_axis
 from ..ops.linear import linear
+from ..ops.norm import normalise_with
 from ..ops.pad import pad as _pad
+from ..ops.pool import adaptive_avg_poolnd, avg_poolnd, max_poolnd
 from ..ops.reduce import norm, sum
 from ..ops.shape import expand_dims, moveaxis, reshape
 from ..ops.softmax import log_softmax as _log_softmax
@@ -99,6 +104,140 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """Whole channels of (N, C, D, H, W) zeroed."""
     return _channels("dropout3d", input, p, training, 5)
+
+
+# ---------------------------------------------------------------- convolution, pooling, normalisation
+
+
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
+    """x (N, C, L) with weight (O, C / groups, k)."""
+    return convnd(input, weight, bias, stride, padding, dilation, groups, 1)
+
+
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
+    """x (N, C, H, W) with weight (O, C / groups, kh, kw).
+
+    >>> import minigrad as mg
+    >>> x = mg.arange(9.0).reshape(1, 1, 3, 3)
+    >>> mg.nn.functional.conv2d(x, mg.ones((1, 1, 2, 2)))
+    tensor([[[[ 8., 12.],
+              [20., 24.]]]])
+    """
+    return convnd(input, weight, bias, stride, padding, dilation, groups, 2)
+
+
+def conv3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
+    """x (N, C, D, H, W) with weight (O, C / groups, kd, kh, kw)."""
+    return convnd(input, weight, bias, stride, padding, dilation, groups, 3)
+
+
+def _max_pool(dims: int) -> Any:
+    def pool(
+        input: Tensor,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
+    ) -> Tensor:
+        return max_poolnd(input, kernel_size, stride, padding, dilation, ceil_mode, dims)
+
+    pool.__name__ = pool.__qualname__ = f"max_pool{dims}d"
+    pool.__doc__ = f"The largest element of each window over the last {dims} axes."
+    return pool
+
+
+def _avg_pool(dims: int) -> Any:
+    def pool(
+        input: Tensor,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> Tensor:
+        return avg_poolnd(
+            input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, dims
+        )
+
+    pool.__name__ = pool.__qualname__ = f"avg_pool{dims}d"
+    pool.__doc__ = f"The mean of each window over the last {dims} axes."
+    return pool
+
+
+def _adaptive_avg_pool(dims: int) -> Any:
+    def pool(input: Tensor, output_size: Any) -> Tensor:
+        return adaptive_avg_poolnd(input, output_size, dims)
+
+    pool.__name__ = pool.__qualname__ = f"adaptive_avg_pool{dims}d"
+    pool.__doc__ = f"Means over output_size bins on each of the last {dims} axes."
+    return pool
+
+
+max_pool1d, max_pool2d, max_pool3d = _max_pool(1), _max_pool(2), _max_pool(3)
+avg_pool1d, avg_pool2d, avg_pool3d = _avg_pool(1), _avg_pool(2), _avg_pool(3)
+adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = map(_adaptive_avg_pool, (1, 2, 3))
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * weight + bias per channel, by the batch in training.
+
+    In training the running statistics move by `momentum` towards the batch's (variance unbiased).
+    Raises ValueError for a batch of one value per channel, whose variance means nothing.
+    """
+    if not training:
+        if running_mean is None or running_var is None:
+            raise ValueError("batch_norm: expected running statistics when training=False")
+        return normalise_with(input, running_mean, running_var, weight, bias, eps)
+    n = input.size // max(input.shape[1], 1)
+    if n == 1:
+        raise ValueError(
+            f"batch_norm: expected more than 1 value per channel in training, got shape {input.shape}"
+        )
+    moments: dict[str, Any] = {}
+    y = _norm.batch_norm(input, weight, bias, eps=eps, moments=moments)
+    if running_mean is not None and momentum and n:
+        for running, new in (
+            (running_mean, moments["mean"]),
+            (running_var, moments["var"] * (n / (n - 1.0))),
+        ):
+            running._data[...] = (1.0 - momentum) * running._data + momentum * new
+            mutated(running._data)
+    return y
 
 
 # ---------------------------------------------------------------- losses
