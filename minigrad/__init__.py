@@ -7,7 +7,7 @@
 tensor([2., 4., 6.])
 """
 
-from . import nn
+from . import nn, optim
 from .engine.adjoint import broadcast_to, sum_to
 from .engine.anomaly import detect_anomaly
 from .engine.backend import (
@@ -348,6 +348,7 @@ __all__ = [
     "ones",
     "ones_like",
     "op",
+    "optim",
     "outer",
     "pad",
     "permute",

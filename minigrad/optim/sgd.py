@@ -1,0 +1,73 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..engine.backend import xp_of
+from .optimizer import Optimizer, zeros_like
+
+
+class SGD(Optimizer):
+    """v <- momentum v + (1 - dampening) g;  p <- p - lr v, with g including weight_decay p.
+
+    Nesterov: p <- p - lr (g + momentum v). The first v is g itself. Sutskever et al. 2013, in
+    PyTorch's form, where lr multiplies the velocity.
+
+    >>> import minigrad as mg
+    >>> p = mg.tensor([1.0], requires_grad=True)
+    >>> opt = mg.optim.SGD([p], lr=0.1)
+    >>> (p * p).sum().backward()
+    >>> _ = opt.step()
+    >>> p.data
+    array([0.8], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay}
+        super().__init__(params, {**defaults, "nesterov": nesterov, "maximize": maximize})
+
+    def _check(self, group: dict[str, Any]) -> None:
+        super()._check(group)
+        if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
+            raise ValueError(
+                "SGD: nesterov=True needs momentum > 0 and dampening 0 "
+                f"(momentum={group['momentum']}, dampening={group['dampening']})"
+            )
+
+    def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+        xp = xp_of(p)
+        lr, momentum, decay = group["lr"], group["momentum"], group["weight_decay"]
+        first = momentum and "momentum_buffer" not in state
+        if first:
+            state["momentum_buffer"] = zeros_like(p)
+        velocity = state["momentum_buffer"] if momentum else g
+        for w, d, v, s, t in self._blocks(p, g, velocity):
+            if group["maximize"]:
+                d = xp.negative(d, out=s)
+            if decay:
+                d = xp.add(xp.multiply(w, decay, out=t), d, out=s)
+            if momentum:
+                self._accelerate(xp, v, d, t, group, first)
+                d = xp.add(d, xp.multiply(v, momentum, out=t), out=s) if group["nesterov"] else v
+            xp.subtract(w, xp.multiply(d, lr, out=t), out=w)
+
+    @staticmethod
+    def _accelerate(xp: Any, v: Any, d: Any, t: Any, group: dict[str, Any], first: bool) -> None:
+        """v <- momentum v + (1 - dampening) d, or d at the first step."""
+        if first:
+            v[...] = d
+            return
+        xp.multiply(v, group["momentum"], out=v)
+        xp.add(v, xp.multiply(d, 1.0 - group["dampening"], out=t) if group["dampening"] else d, out=v)
