@@ -7,7 +7,7 @@
 tensor([2., 4., 6.])
 """
 
-from . import nn, optim
+from . import data, nn, optim
 from .engine.adjoint import broadcast_to, sum_to
 from .engine.anomaly import detect_anomaly
 from .engine.backend import (
@@ -260,6 +260,7 @@ __all__ = [
     "count_nonzero",
     "cumprod",
     "cumsum",
+    "data",
     "default_device",
     "default_dtype",
     "det",

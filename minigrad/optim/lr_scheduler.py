@@ -58,7 +58,9 @@ class LRScheduler:
 class StepLR(LRScheduler):
     """lr gamma^floor(epoch / step_size)."""
 
-    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
+    def __init__(
+        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
+    ) -> None:
         if step_size < 1:
             raise ValueError(f"StepLR: expected a whole number >= 1 (step_size={step_size})")
         self.step_size, self.gamma = step_size, gamma

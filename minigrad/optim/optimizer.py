@@ -46,13 +46,17 @@ class Optimizer:
         params = [given] if isinstance(given, Tensor) else list(given)
         unknown = set(param_group) - {"params", "initial_lr"} - set(self.defaults)
         if unknown:
-            raise ValueError(f"{self._name}: unknown setting {sorted(unknown)[0]!r}, expected {', '.join(self.defaults)}")
+            raise ValueError(
+                f"{self._name}: unknown setting {sorted(unknown)[0]!r}, expected {', '.join(self.defaults)}"
+            )
         known = {id(p) for group in self.param_groups for p in group["params"]}
         for i, p in enumerate(params):
             if not isinstance(p, Tensor):
                 raise TypeError(f"{self._name}: expected tensors (params[{i}]), got {type(p).__name__}")
             if not p.is_leaf:
-                raise ValueError(f"{self._name}: expected leaf tensors (params[{i}]), got one computed by an op")
+                raise ValueError(
+                    f"{self._name}: expected leaf tensors (params[{i}]), got one computed by an op"
+                )
             if id(p) in known:
                 raise ValueError(f"{self._name}: the same parameter appears twice (params[{i}])")
             known.add(id(p))
@@ -137,7 +141,9 @@ class Optimizer:
             p = by_number[int(n)]
             for key, value in s.items():
                 if hasattr(value, "shape") and value.shape not in ((), p.shape):
-                    raise ValueError(f"load_state_dict: state[{n}][{key!r}] has shape {value.shape}, not {p.shape}")
+                    raise ValueError(
+                        f"load_state_dict: state[{n}][{key!r}] has shape {value.shape}, not {p.shape}"
+                    )
             state[p] = {key: _fitted(value, p) for key, value in s.items()}
         self.state = state
         for mine, theirs in zip(self.param_groups, groups, strict=True):

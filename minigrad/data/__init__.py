@@ -1,0 +1,24 @@
+"""Datasets, loaders and transforms: PyTorch's names."""
+
+from . import transforms
+from .dataset import ConcatDataset, Dataset, Subset, TensorDataset, check_finite, random_split
+from .dataset import stack_items as default_collate
+from .datasets import MNIST, Digits, digits, mnist, read_idx
+from .loader import DataLoader
+
+__all__ = [
+    "MNIST",
+    "ConcatDataset",
+    "DataLoader",
+    "Dataset",
+    "Digits",
+    "Subset",
+    "TensorDataset",
+    "check_finite",
+    "default_collate",
+    "digits",
+    "mnist",
+    "random_split",
+    "read_idx",
+    "transforms",
+]
