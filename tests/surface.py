@@ -20,7 +20,8 @@ class Classifier(nn.Module):
         self.head = nn.Linear(8, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.relu(self.head(self.body(x)))
+        y: Tensor = nn.functional.relu(self.head(self.body(x)))
+        return y
 
 
 def arithmetic(x: Tensor) -> Tensor:
