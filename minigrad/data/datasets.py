@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..engine.random import Generator
 from .dataset import TensorDataset
 
 DIGITS_SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
@@ -20,28 +21,35 @@ DIGITS_SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a82
 def digits(split: str = "train") -> tuple[np.ndarray, np.ndarray]:
     """The 1,797 handwritten 8x8 digits of UCI optdigits (CC BY 4.0): images (N, 8, 8) uint8 0..16, labels (N,).
 
-    split: "train" (1,259), "validation" (178), "test" (360) or "all". Fixed: of every ten consecutive
-    digits, number 3 and 8 are for testing, number 5 for validation.
+    split: "train" (1,259), "validation" (179), "test" (359) or "all". The split is fixed: within each
+    digit, an order drawn once from our own random stream gives the first fifth to testing and the
+    next tenth to validation.
 
     >>> from minigrad.data import digits
     >>> digits("test")[0].shape
-    (360, 8, 8)
+    (359, 8, 8)
     """
     with resources.files(__package__).joinpath("digits.npz").open("rb") as file, np.load(file) as z:
         images, labels = z["images"], z["labels"].astype(np.int64)
     found = hashlib.sha256(images.tobytes() + labels.astype(np.uint8).tobytes()).hexdigest()
     if found != DIGITS_SHA256:
         raise ValueError("digits: the shipped file digits.npz is damaged; reinstall minigrad")
-    turn = np.arange(len(labels)) % 10
-    chosen = {
-        "test": (turn == 3) | (turn == 8),
-        "validation": turn == 5,
-        "train": ~np.isin(turn, (3, 5, 8)),
-        "all": turn >= 0,
-    }
-    if split not in chosen:
-        raise ValueError(f"digits: expected one of {', '.join(chosen)} (split={split!r})")
-    return images[chosen[split]], labels[chosen[split]]
+    part = _digit_parts(labels)
+    names = {"train": part == 0, "validation": part == 1, "test": part == 2, "all": part >= 0}
+    if split not in names:
+        raise ValueError(f"digits: expected one of {', '.join(names)} (split={split!r})")
+    return images[names[split]], labels[names[split]]
+
+
+def _digit_parts(labels: np.ndarray) -> np.ndarray:
+    """0 for training, 1 for validation, 2 for testing."""
+    part = np.zeros(len(labels), np.int64)
+    for digit in range(10):
+        mine = np.flatnonzero(labels == digit)
+        mine = mine[Generator(1998).fork(digit).permutation(len(mine))]
+        test, validation = round(len(mine) * 0.2), round(len(mine) * 0.1)
+        part[mine[:test]], part[mine[test : test + validation]] = 2, 1
+    return part
 
 
 # ---------------------------------------------------------------- MNIST

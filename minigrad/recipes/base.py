@@ -1,0 +1,97 @@
+"""What a recipe is, and the two sets of digits that recipes train on."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..data import digits, mnist
+from ..data.transforms import RandomAffine
+from ..nn import Module
+from ..train import Settings
+
+# Pixels are mapped so that white is -0.1 and black 1.175: on MNIST about mean 0 and variance 1 (LeCun et al. 1998).
+LOW, HIGH = -0.1, 1.175
+
+
+class Split(NamedTuple):
+    """Images (N, 1, 32, 32) float32 and labels (N,), in three parts."""
+
+    train: tuple[np.ndarray, np.ndarray]
+    validation: tuple[np.ndarray, np.ndarray]
+    test: tuple[np.ndarray, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A model, the data it can train on with the settings for each, and what to expect."""
+
+    name: str
+    summary: str
+    build: Callable[[], Module]
+    settings: dict[str, Settings]  # by name of the data
+    expected: dict[str, str]
+    minutes: dict[str, str]
+    first_layer: str  # name of the weights that the picture of filters shows
+
+
+def normalise(images: np.ndarray, top: float) -> np.ndarray:
+    """Bytes 0..top as float32 between LOW and HIGH."""
+    return (images.astype(np.float32) * np.float32((HIGH - LOW) / top) + np.float32(LOW)).astype(np.float32)
+
+
+def _framed(images: np.ndarray, top: float) -> np.ndarray:
+    """(N, H, W) bytes, centred in 32x32, as normalised (N, 1, 32, 32)."""
+    room = 32 - images.shape[1]
+    padded = np.pad(images, ((0, 0), (room // 2, room - room // 2), (room // 2, room - room // 2)))
+    return normalise(padded, top)[:, None]
+
+
+def _enlarged(images: np.ndarray) -> np.ndarray:
+    """8x8 digits as 24x24, between pixels linearly, in a 32x32 frame."""
+    at = np.clip((np.arange(24) + 0.5) / 3 - 0.5, 0, 7)
+    low = np.minimum(at.astype(int), 6)
+    share = at - low
+    matrix = np.zeros((24, 8))
+    matrix[np.arange(24), low], matrix[np.arange(24), low + 1] = 1 - share, share
+    return _framed(np.einsum("ip,npq,jq->nij", matrix, images.astype(np.float64), matrix), 16.0)
+
+
+def load(name: str, data_dir: str | Path | None = None, download: bool = True) -> Split:
+    """The three parts of "digits" or "mnist", as every recipe here takes them."""
+    if name == "digits":
+        parts = [digits(split) for split in ("train", "validation", "test")]
+        return Split(*[(_enlarged(images), labels) for images, labels in parts])
+    if name == "mnist":
+        images, labels = mnist(True, data_dir, download)
+        test_images, test_labels = mnist(False, data_dir, download)
+        # The last 5,000 training images choose the best epoch; the test images are looked at once, at the end.
+        return Split(
+            (_framed(images[:-5000], 255.0), labels[:-5000]),
+            (_framed(images[-5000:], 255.0), labels[-5000:]),
+            (_framed(test_images, 255.0), test_labels),
+        )
+    raise ValueError(f"data: expected 'digits' or 'mnist' (data={name!r})")
+
+
+def augmentation() -> Callable:
+    """Small turns, shifts, stretches and slants, with the background's own grey outside."""
+    affine = RandomAffine(degrees=10, translate=(0.06, 0.06), scale=(0.88, 1.12), shear=8)
+    low = np.float32(LOW)
+    return lambda images, generator: affine(images - low, generator) + low
+
+
+def find(recipes: dict[str, Recipe], name: str, data: str) -> Recipe:
+    """The recipe by its name, for that data; ValueError with the nearest name."""
+    if name not in recipes:
+        near = difflib.get_close_matches(name, recipes, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"recipe: there is no {name!r}, only {', '.join(recipes)}{hint}")
+    if data not in recipes[name].settings:
+        raise ValueError(f"recipe: {name} trains on {', '.join(recipes[name].settings)}, not on {data!r}")
+    return recipes[name]
