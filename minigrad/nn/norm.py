@@ -53,7 +53,7 @@ class _BatchNorm(Module):
             self.weight._data[...], self.bias._data[...] = 1, 0
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise by the batch in training (or where nothing is tracked), else by the running statistics."""
+        """Normalise by the batch in training (or if nothing is tracked), else by the running statistics."""
         name = type(self).__name__
         check_channels(name, x, self.num_features, self._dims)
         if not self.training and self.track_running_stats:

@@ -207,7 +207,8 @@ def convnd(
         if n + sum_pair(p) < d * (k - 1) + 1:
             raise ValueError(
                 f"{name}: the kernel reaches over {d * (k - 1) + 1} = {d}*({k}-1)+1, "
-                f"the padded input has {n + sum_pair(p)} = {n}+{p[0]}+{p[1]}; use a smaller kernel or more padding"
+                f"the padded input has {n + sum_pair(p)} = {n}+{p[0]}+{p[1]}; "
+                "use a smaller kernel or more padding"
             )
     return conv(x, weight, bias, stride=stride, padding=pads, dilation=dilation, groups=groups)
 

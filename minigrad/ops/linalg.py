@@ -52,7 +52,8 @@ def matmul(a: Any, b: Any) -> Any:
     inner = np.shape(b)[-2] if n > 1 else np.shape(b)[0]
     if np.shape(a)[-1] != inner:
         raise ValueError(
-            f"matmul: expected inner lengths to agree, got {np.shape(a)} @ {np.shape(b)}: {np.shape(a)[-1]} != {inner}"
+            f"matmul: expected inner lengths to agree, got {np.shape(a)} @ {np.shape(b)}: "
+            f"{np.shape(a)[-1]} != {inner}"
         )
     if m > 1 and n > 1:
         return _matmul(a, b)

@@ -65,7 +65,7 @@ def _reference(
     return losses.sum() / (kept.sum() if weight is None else where(kept, take(weight, label), 0.0).sum())
 
 
-# L_n = -sum_c Q_nc log p_nc, so dL_n/dx_nc = (sum_k Q_nk) p_nc - Q_nc: for one class, p less the one-hot target.
+# L_n = -sum_c Q_nc log p_nc, so dL_n/dx_nc = (sum_k Q_nk) p_nc - Q_nc: for one class, p less its one-hot.
 def _cross_entropy_gradient(g: Any, needs: tuple, saved: tuple, reduction: str) -> tuple:
     (slope,) = saved
     if reduction == "none":
