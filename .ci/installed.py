@@ -19,10 +19,11 @@ assert not optional & set(sys.modules), optional & set(sys.modules)
 assert (Path(mg.__file__).parent / "py.typed").exists()
 
 # Package data: CUDA sources and the handwritten digits.
-assert "philox" in minigrad_kernels.cuda.names(), minigrad_kernels.cuda.names()
-assert "__global__" in minigrad_kernels.cuda.source("philox")
-images = mg.data.load_digits()
-print(f"digits: {type(images).__name__}")
+sources = Path(__file__).parent.parent / "kernels" / "minigrad_kernels" / "cuda"
+assert minigrad_kernels.cuda.names() == sorted(path.stem for path in sources.glob("*.cu"))
+assert all("__global__" in minigrad_kernels.cuda.source(name) for name in minigrad_kernels.cuda.names())
+images, labels = mg.data.digits("train")
+assert len(images) == len(labels) > 1000
 
 # A gradient, and one training step of a model, with NumPy alone.
 x = mg.tensor([1.0, 2.0, 3.0], requires_grad=True)
