@@ -24,8 +24,8 @@ LAYERS = [
     ["minigrad.ops"],
     ["minigrad.nn", "minigrad.optim", "minigrad.data", "minigrad.gradcheck", "minigrad.capture"],
     ["minigrad"],
-    ["minigrad.inspect", "minigrad.io", "minigrad.models", "minigrad.distributed"],
-    ["minigrad.train"],
+    ["minigrad.inspect", "minigrad.io", "minigrad.models", "minigrad.distributed", "minigrad.samples"],
+    ["minigrad.train", "minigrad.gradtable"],
     ["minigrad.recipes"],
     ["minigrad.cli"],
 ]
