@@ -34,6 +34,7 @@ from .engine.node import Node
 from .engine.op import elementwise, op, reference_mode
 from .engine.random import Generator, get_state, initial_seed, manual_seed, set_state
 from .engine.tensor import Tensor
+from .gradcheck import gradcheck
 from .ops.activation import relu, sigmoid
 from .ops.convert import transfer
 from .ops.create import (
@@ -294,6 +295,7 @@ __all__ = [
     "gather",
     "get_state",
     "grad",
+    "gradcheck",
     "greater",
     "greater_equal",
     "hessian",

@@ -120,7 +120,9 @@ class Trainer:
         s, params = self.settings, self.model.parameters()
         if s.optimiser == "sgd":
             return optim.SGD(params, s.lr, momentum=0.9, weight_decay=s.weight_decay, nesterov=True)
-        return (optim.AdamW if s.optimiser == "adamw" else optim.Adam)(params, s.lr, weight_decay=s.weight_decay)
+        return (optim.AdamW if s.optimiser == "adamw" else optim.Adam)(
+            params, s.lr, weight_decay=s.weight_decay
+        )
 
     # -- the loop
 

@@ -95,6 +95,7 @@ class Op:
         self.elementwise = elementwise
         self.kernels: dict[str, Callable] = {}  # device kind -> the forward's signature without xp
         self.plans: dict[int, Plan] = {}
+        self.call: Callable = forward  # the public function; set when declared
         self._read_signature()
 
     def __repr__(self) -> str:
@@ -247,7 +248,7 @@ def _declare(op: Op) -> Callable:
         call = (_fast_one if arity == 1 else _fast_two)(op, call)
     functools.update_wrapper(call, forward)
     call.__signature__ = _without_xp(forward)
-    call.op = op
+    call.op, op.call = op, call
     return call
 
 

@@ -140,7 +140,7 @@ class Generator:
 
     def uniform(self, low: float, high: float, shape: Any, dtype: Any = np.float64, xp: Any = np) -> Array:
         """Uniform in [low, high)."""
-        return self.random(shape, dtype, xp) * (high - low) + low
+        return xp.asarray(self.random(shape, dtype, xp) * (high - low) + low)
 
     def standard_normal(self, shape: Any = (), dtype: Any = np.float64, xp: Any = np) -> Array:
         """Mean 0, variance 1, by Box and Muller (1958); log, cos and sin are the device's own."""

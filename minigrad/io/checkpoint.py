@@ -74,7 +74,9 @@ def _digest(arrays: Mapping[str, np.ndarray]) -> str:
     return h.hexdigest()
 
 
-def save_checkpoint(path: str | Path, tensors: Mapping[str, Any], data: Mapping[str, Any] | None = None) -> None:
+def save_checkpoint(
+    path: str | Path, tensors: Mapping[str, Any], data: Mapping[str, Any] | None = None
+) -> None:
     """Write arrays and JSON-able data; the file at `path` is replaced in one step, or left as it was."""
     safetensors = _safetensors()
     raw = {n: np.ascontiguousarray(to_numpy(getattr(t, "_data", t))) for n, t in tensors.items()}

@@ -1,13 +1,13 @@
 """LeNet-5: LeCun, Bottou, Bengio & Haffner 1998, "Gradient-Based Learning Applied to Document Recognition".
 
-    input 1@32x32
-    C1  conv 5x5      6@28x28        156 parameters
-    S2  average 2x2   6@14x14
-    C3  conv 5x5     16@10x10      2,416
-    S4  average 2x2  16@5x5
-    C5  conv 5x5    120@1x1       48,120
-    F6  linear       84           10,164
-    output           10              850       61,706 in all
+input 1@32x32
+C1  conv 5x5      6@28x28        156 parameters
+S2  average 2x2   6@14x14
+C3  conv 5x5     16@10x10      2,416
+S4  average 2x2  16@5x5
+C5  conv 5x5    120@1x1       48,120
+F6  linear       84           10,164
+output           10              850       61,706 in all
 """
 
 from __future__ import annotations

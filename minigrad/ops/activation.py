@@ -10,7 +10,7 @@ from ..engine.op import elementwise
 from ..engine.tensor import Tensor
 from .elementwise import exp, where
 from .shape import split
-from .trig import _erf_pair, erf, tanh
+from .trig import _erf_pair, erfc, tanh
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017
 
@@ -29,8 +29,10 @@ def relu(xp: Any, x: Array) -> Array:
 
 
 def _sigmoid(xp: Any, x: Array) -> Array:
-    """1 / (1 + e^-x) without overflow: (1 + tanh(x/2)) / 2."""
-    return 0.5 * (1.0 + xp.tanh(0.5 * x))
+    """1 / (1 + e^-x) for x > 0 and e^x / (1 + e^x) else: no overflow, and small values keep all digits."""
+    right = x.real > 0
+    e = xp.exp(xp.where(right, -x, x))
+    return xp.where(right, xp.ones((), x.dtype), e) / (1.0 + e)
 
 
 @elementwise(x=lambda g, y: g * (y * (1.0 - y)))
@@ -89,13 +91,13 @@ def celu(xp: Any, x: Array, *, alpha: float = 1.0) -> Array:
 
 # x Phi(x), with Phi' = the normal density: y' = Phi(x) + x phi(x)
 def _gelu_gradient(g: Any, x: Any) -> Any:
-    cdf = 0.5 * (1.0 + erf(x * math.sqrt(0.5)))
+    cdf = 0.5 * erfc(x * -math.sqrt(0.5))
     return g * (cdf + x * exp(-0.5 * x * x) * (1.0 / math.sqrt(2.0 * math.pi)))
 
 
 @elementwise(x=_gelu_gradient)
 def _gelu_erf(xp: Any, x: Array) -> Array:
-    return 0.5 * x * (1.0 + _erf_pair(xp, x * math.sqrt(0.5), complement=False))
+    return 0.5 * x * _erf_pair(xp, x * -math.sqrt(0.5), complement=True)
 
 
 def gelu(x: Any, approximate: str = "none") -> Any:

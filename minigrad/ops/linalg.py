@@ -246,10 +246,10 @@ def _half_diagonal(xp: Any, x: Array) -> Array:
 
 @op(x=_cholesky_gradient)
 def cholesky(xp: Any, x: Array) -> Array:
-    """Lower triangular L with L L^T = x, for symmetric positive definite x."""
+    """Lower triangular L with L L^T = (x + x^T) / 2, for positive definite x."""
     _square("cholesky", x)
     try:
-        return xp.linalg.cholesky(x)
+        return xp.linalg.cholesky(0.5 * (x + xp.swapaxes(x, -1, -2)))
     except np.linalg.LinAlgError:
         raise ValueError("cholesky: expected a positive definite matrix") from None
 

@@ -114,15 +114,15 @@ def arctanh(xp: Any, x: Array) -> Array:
 # ---------------------------------------------------------------- the error function
 #
 # NumPy has none. Two expansions, both analytic, so that they hold on complex numbers too:
-#   |x| < 3:  erf x = 2/sqrt(pi) e^(-x^2) sum_n 2^n x^(2n+1) / (2n+1)!!     (all terms of one sign)
-#   x >= 3:   erfc x = e^(-x^2)/sqrt(pi) 1/(x + (1/2)/(x + 1/(x + (3/2)/(x + ...))))
+#   |x| < 2:  erf x = 2/sqrt(pi) e^(-x^2) sum_n 2^n x^(2n+1) / (2n+1)!!     (all terms of one sign)
+#   x >= 2:   erfc x = e^(-x^2)/sqrt(pi) 1/(x + (1/2)/(x + 1/(x + (3/2)/(x + ...))))
 # (Abramowitz & Stegun 7.1.6 and 7.1.14.) Both reach the last bits of float64.
 
-_SPLIT, _TERMS, _DEPTH = 3.0, 64, 64
+_SPLIT, _TERMS, _DEPTH = 2.0, 40, 100
 
 
 def _erf_series(xp: Any, x: Array) -> Array:
-    """erf by its series, for |x| < 3."""
+    """erf by its series, for |x| < 2."""
     square2 = 2.0 * x * x
     total = term = x
     for n in range(1, _TERMS):
@@ -132,7 +132,7 @@ def _erf_series(xp: Any, x: Array) -> Array:
 
 
 def _erfc_fraction(xp: Any, x: Array) -> Array:
-    """erfc by its continued fraction, from the far end, for x >= 3."""
+    """erfc by its continued fraction, from the far end, for x >= 2."""
     tail = x
     for n in range(_DEPTH, 0, -1):
         tail = x + (0.5 * n) / tail
