@@ -316,20 +316,29 @@ def _without_xp(forward: Callable) -> inspect.Signature:
 
 
 def settle(op: Op, arrays: list) -> Any:
-    """Make every operand a number or an array of one library, which is returned."""
+    """Make every operand a number or an array of one library, which is returned.
+
+    NumPy's scalars are as weak as Python's beside an array; alone, numbers are 0-d arrays.
+    """
     xp = None
+    numbers = []
     for i, a in enumerate(arrays):
-        if is_number(a):  # NumPy's scalars are as weak as Python's; only elementwise ops take numbers
-            a = arrays[i] = np.asarray(a) if not op.elementwise else a.item() if hasattr(a, "item") else a
+        if is_number(a):
+            numbers.append(i)
         elif isinstance(a, list | tuple):
             a = arrays[i] = _list(op, a, arrays)
-        elif not (a is None or hasattr(a, "dtype") or is_number(a)):
+        elif not (a is None or hasattr(a, "dtype")):
             raise TypeError(f"{op.name}: expected a Tensor, array or number, got {type(a).__name__}")
-        if hasattr(a, "shape") and not isinstance(a, np.generic):
+        if hasattr(a, "shape") and i not in numbers:
             mine = xp_of(a)
             if xp not in (None, mine):
                 raise TypeError(_two_places(op, arrays))
             xp = mine
+    for i in numbers:
+        if xp is None or not op.elementwise:
+            arrays[i] = np.asarray(arrays[i])
+        elif isinstance(arrays[i], np.generic):
+            arrays[i] = arrays[i].item()
     return xp or np
 
 

@@ -1,5 +1,6 @@
-"""Look inside a computation: `draw(y)` is a picture of its graph with values and gradients."""
+"""Look inside a computation: `draw(y)` is a picture of its graph; four plots show how a training run went."""
 
 from .draw import Picture, draw
+from .plots import confusion_matrix, filters, learning_curves, worst_mistakes
 
-__all__ = ["Picture", "draw"]
+__all__ = ["Picture", "confusion_matrix", "draw", "filters", "learning_curves", "worst_mistakes"]
