@@ -26,9 +26,14 @@ ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 
 
+REST = 0.03  # seconds: the idle threads of a matrix library spin so long, and would slow the other down
+
+
 def seconds(run: Callable[[], Any], times: int, synchronise: Callable[[], None]) -> float:
     """Seconds per call of `run`, the garbage collector off, the device idle before and after."""
     gc.collect()
+    time.sleep(REST)
+    run()  # wakes this library's own threads
     gc.disable()
     try:
         synchronise()
@@ -50,8 +55,8 @@ def calls_for(run: Callable[[], Any], target: float, synchronise: Callable[[], N
 def paired(
     ours: Callable[[], Any],
     theirs: Callable[[], Any],
-    rounds: int = 21,
-    target: float = 0.15,
+    rounds: int = 31,
+    target: float = 0.08,
     synchronise: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Time both in turn, `rounds` times; the ratio ours/theirs is taken within each round.

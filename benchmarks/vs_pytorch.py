@@ -162,7 +162,7 @@ def measure(case: Case, device: str, rounds: int) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.vs_pytorch", description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=21, help="pairs timed per row (default 21)")
+    parser.add_argument("--rounds", type=int, default=31, help="pairs timed per row (default 31)")
     parser.add_argument("--only", choices=[case.name for case in CASES], help="time this row alone")
     parser.add_argument("--json", metavar="FILE", help="write the rows there")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
