@@ -26,7 +26,7 @@ LAYERS = [
     ["minigrad"],
     ["minigrad.inspect", "minigrad.io", "minigrad.models", "minigrad.distributed", "minigrad.samples"],
     ["minigrad.train", "minigrad.gradtable"],
-    ["minigrad.recipes"],
+    ["minigrad.recipes", "minigrad.doctor"],
     ["minigrad.cli"],
 ]
 # Reading order inside the engine: a file imports what stands before it.
