@@ -1,0 +1,139 @@
+"""What this machine has, and what to install or set to go faster: `minigrad doctor`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import subprocess
+from typing import NamedTuple
+
+import numpy as np
+
+from .engine.backend import cuda_is_available
+
+
+class Finding(NamedTuple):
+    """One line of the doctor's report: what, how it is, and what to do (if anything)."""
+
+    what: str
+    state: str
+    advice: str = ""
+
+
+def examine() -> list[Finding]:
+    """Everything worth knowing, in order."""
+    return [
+        Finding("minigrad", _version("minigrad") or "run from its folder"),
+        Finding("Python", platform.python_version()),
+        Finding("NumPy", np.__version__),
+        _processor(),
+        _blas(),
+        _threads(),
+        _gpu(),
+        *_extras(),
+        _data(),
+    ]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _processor() -> Finding:
+    return Finding("processor", f"{platform.processor() or platform.machine()}, {cores()} cores to use")
+
+
+def _blas() -> Finding:
+    """Which matrix kernels run, and whether better ones would."""
+    from minigrad_kernels.cpu.blas import core_in_use, has_avx512
+
+    core = core_in_use()
+    if core is None:
+        return Finding("BLAS", "not OpenBLAS, or it cannot be asked")
+    if has_avx512() and core.lower() in ("haswell", "zen"):
+        advice = "set OPENBLAS_CORETYPE=SKYLAKEX before Python starts: this processor has AVX-512, OpenBLAS did not see it"
+        return Finding("BLAS", f"OpenBLAS, {core} kernels", advice)
+    asked = os.environ.get("OPENBLAS_CORETYPE")
+    return Finding("BLAS", f"OpenBLAS, {core} kernels" + (f" (OPENBLAS_CORETYPE={asked})" if asked else ""))
+
+
+def _threads() -> Finding:
+    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+    given = {n: os.environ[n] for n in names if n in os.environ}
+    if not given:
+        return Finding("threads", f"BLAS uses all {cores()} cores")
+    told = ", ".join(f"{n}={v}" for n, v in given.items())
+    few = any(v.isdigit() and int(v) < cores() for v in given.values())
+    return Finding("threads", told, f"unset them to use all {cores()} cores" if few else "")
+
+
+def cuda_driver() -> str | None:
+    """The CUDA version that the NVIDIA driver offers, such as '12.4'; None without a driver."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return None
+    try:
+        said = subprocess.run([program], capture_output=True, text=True, timeout=20, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(r"CUDA Version:\s*(\d+\.\d+)", said)
+    return found[1] if found else None
+
+
+def cupy_command(driver: str) -> str:
+    """The one command that installs CuPy for a driver of that CUDA version."""
+    major = int(driver.split(".")[0])
+    if major >= 13:
+        return "pip install 'cupy-cuda13x[ctk]'"
+    if major == 12:
+        return "pip install cupy-cuda12x"
+    return "update the NVIDIA driver to CUDA 12 or newer"
+
+
+def _gpu() -> Finding:
+    """Driver, CuPy, and what is missing."""
+    driver = cuda_driver()
+    if driver is None:
+        return Finding("GPU", "no NVIDIA driver found; everything runs on the CPU")
+    if cuda_is_available():
+        return Finding("GPU", f"ready: CUDA {driver}, --device cuda")
+    return Finding("GPU", f"driver for CUDA {driver}, CuPy missing or not working", cupy_command(driver))
+
+
+EXTRAS = {
+    "train": ("typer", "rich", "matplotlib", "safetensors", "pooch", "pillow"),
+    "test": ("pytest", "hypothesis"),
+    "notebooks": ("jupyterlab", "nbclient"),
+}
+
+
+def _extras() -> list[Finding]:
+    """Which extras are complete."""
+    findings = []
+    for extra, packages in EXTRAS.items():
+        missing = [p for p in packages if _version(p) is None]
+        state = "complete" if not missing else f"missing {', '.join(missing)}"
+        findings.append(
+            Finding(f"extra {extra}", state, f"pip install 'minigrad[{extra}]'" if missing else "")
+        )
+    return findings
+
+
+def _data() -> Finding:
+    folder = os.environ.get("MINIGRAD_DATA")
+    if folder is None:
+        return Finding("data", "MINIGRAD_DATA is not set; MNIST is downloaded when a recipe asks for it")
+    if not os.path.isdir(folder):
+        return Finding("data", f"MINIGRAD_DATA={folder}", "that folder does not exist; correct or unset it")
+    return Finding("data", f"MINIGRAD_DATA={folder}")

@@ -1,0 +1,167 @@
+"""A run is a folder: checkpoints, metrics and pictures. What the command line does, without its words."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import difflib
+import io
+import json
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .engine import random
+from .inspect import plots
+from .io import load_checkpoint, write_atomically
+from .recipes import RECIPES, Recipe, Split, find
+from .recipes.base import augmentation, load, normalise
+from .train import BEST, LAST, Settings, Trainer, part, predict, score
+
+
+def apply_settings(settings: Settings, changes: list[str]) -> Settings:
+    """Settings with `name=value` changes; ValueError for an unknown name (with the nearest) or a bad value."""
+    types = {f.name: type(getattr(settings, f.name)) for f in dataclasses.fields(settings)}
+    given: dict[str, Any] = {}
+    for change in changes:
+        name, equals, text = change.partition("=")
+        if not equals:
+            raise ValueError(f"--set: expected name=value, got {change!r}")
+        if name not in types:
+            near = difflib.get_close_matches(name, types, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"--set: there is no setting {name!r}, only {', '.join(types)}{hint}")
+        given[name] = _parsed(name, text, types[name])
+    changed = dataclasses.replace(settings, **given)
+    changed.check()
+    return changed
+
+
+def _parsed(name: str, text: str, kind: type) -> Any:
+    """Text as the setting's type."""
+    words = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+    try:
+        return words[text.lower()] if kind is bool else kind(text)
+    except (ValueError, KeyError):
+        raise ValueError(f"--set: expected a value of type {kind.__name__} ({name}={text!r})") from None
+
+
+class Run:
+    """One training run of a recipe, in its folder."""
+
+    def __init__(
+        self,
+        recipe: str,
+        data: str,
+        folder: str | Path,
+        changes: list[str] | None = None,
+        device: str = "cpu",
+        data_dir: str | None = None,
+        command: str = "",
+    ) -> None:
+        self.recipe: Recipe = find(RECIPES, recipe, data)
+        self.settings = apply_settings(self.recipe.settings[data], changes or [])
+        self.data, self.folder, self.device, self.command = data, Path(folder), device, command
+        self.splits: Split = load(data, data_dir)
+        random.manual_seed(self.settings.seed)
+        notes = {"recipe": recipe, "data": data, "command": command}
+        self.trainer = Trainer(
+            self.recipe.build(), self.splits.train, self.splits.validation, self.settings, self.folder,
+            augmentation(), device, notes=notes,
+        )  # fmt: skip
+
+    def finish(self) -> dict[str, Any]:
+        """Test the best checkpoint; write metrics and pictures; return the metrics."""
+        trainer = self.trainer
+        tensors, _ = load_checkpoint(self.folder / BEST)
+        trainer.model.load_state_dict(part(tensors, "model."))
+        images, labels = self.splits.test
+        loss, accuracy, probabilities = score(trainer.model, images, labels, device=self.device)
+        best = min(trainer.history, key=lambda row: row["val_loss"])
+        metrics = {
+            "recipe": self.recipe.name, "data": self.data, "device": self.device,
+            "test_accuracy": accuracy, "test_loss": loss, "test_samples": len(labels),
+            "best_epoch": best["epoch"], "epochs": len(trainer.history), "val_accuracy": best["val_accuracy"],
+            "train_samples": len(self.splits.train[1]), "validation_samples": len(self.splits.validation[1]),
+            "parameters": sum(p.size for p in trainer.model.parameters()),
+            "seconds": round(trainer.spent, 1), "expected": self.recipe.expected[self.data],
+            "settings": dataclasses.asdict(self.settings), "seeds": [self.settings.seed], "command": self.command,
+            "python": platform.python_version(), "numpy": np.__version__,
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }  # fmt: skip
+        write_atomically(self.folder / "metrics.json", (json.dumps(metrics, indent=2) + "\n").encode())
+        write_history(trainer.history, self.folder / "metrics.csv")
+        plots.learning_curves(trainer.history, self.folder / "learning_curves.png")
+        plots.confusion_matrix(labels, probabilities.argmax(1), self.folder / "confusion_matrix.png")
+        weights = dict(trainer.model.named_parameters())[self.recipe.first_layer]
+        plots.filters(weights.detach().cpu().numpy(), self.folder / "first_layer_filters.png")
+        plots.worst_mistakes(images, labels, probabilities, self.folder / "worst_mistakes.png")
+        return metrics
+
+
+def write_history(history: list[dict[str, float]], path: Path) -> None:
+    """The history as CSV, a row per epoch."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_atomically(path, text.getvalue().encode())
+
+
+def open_run(folder: str | Path) -> tuple[Recipe, Any, dict[str, Any]]:
+    """(recipe, model with its best weights, notes) of a run's folder."""
+    folder = Path(folder)
+    name = BEST if (folder / BEST).exists() else LAST
+    if not (folder / name).exists():
+        raise FileNotFoundError(
+            f"run: {folder} holds no checkpoint; train one with `minigrad train RECIPE --out {folder}`"
+        )
+    tensors, data = load_checkpoint(folder / name)
+    notes = data.get("notes", {})
+    if notes.get("recipe") not in RECIPES:
+        raise ValueError(f"run: {folder / name} was not made by a recipe of this version")
+    recipe = RECIPES[notes["recipe"]]
+    model = recipe.build()
+    model.load_state_dict(part(tensors, "model."))
+    return recipe, model, notes
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """A picture of one digit as the recipes' (1, 1, 32, 32): dark on light or light on dark, any size."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"predict: there is no file {path}")
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError:
+        raise ImportError("predict: needs Pillow; pip install 'minigrad[train]'") from None
+    try:
+        pixels = np.load(path) if path.suffix == ".npy" else np.asarray(Image.open(path).convert("L"))
+    except (UnidentifiedImageError, OSError, ValueError, EOFError) as error:
+        raise ValueError(f"predict: {path} cannot be read as an image ({error})") from None
+    pixels = np.asarray(pixels, np.float64).squeeze()
+    if pixels.ndim != 2 or min(pixels.shape) < 2:
+        raise ValueError(f"predict: expected one grey image (H, W), got shape {pixels.shape}")
+    if not np.isfinite(pixels).all():
+        raise ValueError("predict: the image holds NaN or infinite values")
+    low, high = float(pixels.min()), float(pixels.max())
+    pixels = (pixels - low) / (high - low) if high > low else np.zeros_like(pixels)
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    if border.mean() > 0.5:  # dark ink on light paper; the recipes know ink as the large values
+        pixels = 1.0 - pixels
+    scale = 28 / max(pixels.shape)
+    size = tuple(max(1, round(n * scale)) for n in pixels.shape)
+    small = Image.fromarray((255 * pixels).astype(np.uint8)).resize(size[::-1], Image.Resampling.BILINEAR)
+    frame = np.zeros((32, 32))
+    top, left = (32 - size[0]) // 2, (32 - size[1]) // 2
+    frame[top : top + size[0], left : left + size[1]] = np.asarray(small)
+    return normalise(frame, 255.0)[None, None]
+
+
+def classify(model: Any, image: np.ndarray) -> list[tuple[int, float]]:
+    """Classes and probabilities, the likeliest first."""
+    p = predict(model, image)[0]
+    return [(int(i), float(p[i])) for i in np.argsort(-p, kind="stable")]
