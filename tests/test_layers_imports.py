@@ -24,10 +24,13 @@ LAYERS = [
     ["minigrad.ops"],
     ["minigrad.nn", "minigrad.optim", "minigrad.data", "minigrad.gradcheck", "minigrad.capture"],
     ["minigrad"],
-    ["minigrad.inspect", "minigrad.io", "minigrad.models", "minigrad.distributed", "minigrad.samples"],
+    ["minigrad.io", "minigrad.distributed"],
+    ["minigrad.inspect", "minigrad.models", "minigrad.samples"],
     ["minigrad.train", "minigrad.gradtable"],
-    ["minigrad.recipes", "minigrad.doctor"],
+    ["minigrad.recipes"],
+    ["minigrad.runs", "minigrad.doctor"],
     ["minigrad.cli"],
+    ["minigrad.__main__"],
 ]
 # Reading order inside the engine: a file imports what stands before it.
 ENGINE = ["backend", "random", "node", "tensor", "vjp", "op", "adjoint", "backprop", "anomaly", "derivatives"]
