@@ -1,9 +1,12 @@
-"""Transforms of whole batches of images (N, C, H, W), drawn from a given random stream."""
+"""Transforms of whole batches of images (N, C, H, W), drawn from a given random stream.
+
+A transform is anything called as transform(images, generator). One that draws nothing ignores the generator.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -12,23 +15,38 @@ from ..engine.random import Generator
 Transform = Callable[[np.ndarray, Generator], np.ndarray]
 
 
+def _check(name: str, images: np.ndarray) -> None:
+    """Images come in batches, channels first."""
+    if images.ndim != 4:
+        raise ValueError(f"{name}: expected images (N, C, H, W), got shape {images.shape}; reshape them")
+
+
 class Compose:
     """One transform after another; each draws from a stream of its own."""
 
-    def __init__(self, transforms: list[Transform]) -> None:
+    def __init__(self, transforms: Sequence[Transform]) -> None:
         self.transforms = list(transforms)
 
-    def __call__(self, images: np.ndarray, generator: Generator) -> np.ndarray:
+    def __call__(self, images: np.ndarray, generator: Generator | None = None) -> np.ndarray:
         for i, transform in enumerate(self.transforms):
-            images = transform(images, generator.fork(i))
+            images = transform(images, generator.fork(i) if generator is not None else None)
         return images
 
 
 class RandomAffine:
-    """Each image turned, moved and scaled at random, sampled bilinearly, zeros outside.
+    """Each image turned, moved, stretched and slanted at random, sampled bilinearly, zeros outside.
 
     degrees: largest angle. translate: largest shift as a fraction of width and height. scale: lowest
-    and highest factor. shear: largest angle in degrees.
+    and highest factor, drawn for each axis. shear: largest angle in degrees. All are uniform, and drawn
+    in one go for the batch. (N, C, H, W) -> the same shape, float32 (bytes too: 255 stays 255).
+    Simard, Steinkraus & Platt 2003.
+
+    >>> import numpy as np
+    >>> from minigrad.data.transforms import RandomAffine
+    >>> from minigrad.engine.random import Generator
+    >>> ones = np.ones((1, 1, 3, 3), np.float32)
+    >>> bool((RandomAffine()(ones, Generator(0)) == ones).all())  # nothing asked, nothing changed
+    True
     """
 
     def __init__(
@@ -40,9 +58,17 @@ class RandomAffine:
     ) -> None:
         if not 0 < scale[0] <= scale[1]:
             raise ValueError(f"RandomAffine: expected 0 < lowest <= highest (scale={scale})")
+        if degrees < 0 or min(translate) < 0 or not 0 <= shear < 90:
+            raise ValueError(
+                "RandomAffine: expected degrees and shifts >= 0 and 0 <= shear < 90 "
+                f"(degrees={degrees}, translate={translate}, shear={shear})"
+            )
         self.degrees, self.translate, self.scale, self.shear = degrees, translate, scale, shear
 
     def __call__(self, images: np.ndarray, generator: Generator) -> np.ndarray:
+        _check("RandomAffine", images)
+        if generator is None:
+            raise ValueError("RandomAffine: expected a random stream; pass generator=Generator(seed)")
         n, _, height, width = images.shape
         u = generator.random((6, n)) * 2.0 - 1.0
         angle, shear = u[0] * math.radians(self.degrees), np.tan(u[1] * math.radians(self.shear))
@@ -76,22 +102,32 @@ def sample(
     py = column(c) * x0 + column(d) * y0 + f((height - 1) / 2)
     left, top = np.floor(px), np.floor(py)
     fx, fy = px - left, py - top
-    # A border of one zero pixel all round: whatever lies outside reads zero.
-    framed = np.zeros((n, channels, height + 2, width + 2), images.dtype)
-    framed[:, :, 1:-1, 1:-1] = images
-    flat = framed.reshape(n, channels, -1)
-    xi = np.clip(left, -1, width - 1).astype(np.int32) + 1
-    yi = np.clip(top, -1, height - 1).astype(np.int32) + 1
-    fx = np.where((px < -1) | (px > width), 0, fx)
-    outside = ((px <= -1) | (px >= width) | (py <= -1) | (py >= height))[:, None]
-    at = (yi * (width + 2) + xi)[:, None]
-    step = np.array([0, 1, width + 2, width + 3], np.int32)
-    corner = [np.take_along_axis(flat, np.broadcast_to(at + s, (n, channels, at.shape[-1])), 2) for s in step]
-    fx, fy = fx[:, None], fy[:, None]
-    upper = corner[0] + fx * (corner[1] - corner[0])
-    lower = corner[2] + fx * (corner[3] - corner[2])
-    out = np.where(outside, 0, upper + fy * (lower - upper))
-    return out.astype(images.dtype, copy=False).reshape(images.shape)
+    # A frame of two zero pixels: what lies outside is moved onto it and reads zero at all four corners.
+    wide, high = width + 4, height + 4
+    framed = np.zeros((channels, n, high, wide), f)
+    framed[:, :, 2:-2, 2:-2] = images.swapaxes(0, 1)
+    at = np.clip(top, -2, height).astype(np.int64) * wide + np.clip(left, -2, width).astype(np.int64)
+    at += (np.arange(n) * (high * wide) + 2 * wide + 2)[:, None]
+    out = np.empty(images.shape, f)
+    for channel in range(channels):
+        corner = framed[channel].ravel()
+        upper, lower = corner.take(at), corner[wide:].take(at)
+        upper += fx * (corner[1:].take(at) - upper)
+        lower += fx * (corner[wide + 1 :].take(at) - lower)
+        out[:, channel] = (upper + fy * (lower - upper)).reshape(n, height, width)
+    return out
+
+
+class ToFloat:
+    """x / top as float32: ToFloat(255.0) takes bytes to 0..1."""
+
+    def __init__(self, top: float = 255.0) -> None:
+        if not top > 0:
+            raise ValueError(f"ToFloat: expected a positive number (top={top})")
+        self.top = np.float32(top)
+
+    def __call__(self, images: np.ndarray, generator: Generator | None = None) -> np.ndarray:
+        return images.astype(np.float32) / self.top
 
 
 class Normalize:
@@ -104,6 +140,12 @@ class Normalize:
             raise ValueError(f"Normalize: expected positive deviations (std={std})")
 
     def __call__(self, images: np.ndarray, generator: Generator | None = None) -> np.ndarray:
+        _check("Normalize", images)
+        if self.mean.shape[0] not in (1, images.shape[1]) or self.std.shape[0] not in (1, images.shape[1]):
+            raise ValueError(
+                f"Normalize: expected one number or one per channel (mean {self.mean.ravel()}, "
+                f"std {self.std.ravel()}), got images {images.shape}"
+            )
         return (images - self.mean) / self.std
 
 
@@ -111,8 +153,11 @@ class Pad:
     """Zeros round each image: `padding` pixels on every side."""
 
     def __init__(self, padding: int) -> None:
+        if isinstance(padding, bool) or not isinstance(padding, int) or padding < 0:
+            raise ValueError(f"Pad: expected a whole number >= 0 (padding={padding!r})")
         self.padding = padding
 
     def __call__(self, images: np.ndarray, generator: Generator | None = None) -> np.ndarray:
+        _check("Pad", images)
         p = self.padding
         return np.pad(images, ((0, 0), (0, 0), (p, p), (p, p)))

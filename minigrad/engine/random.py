@@ -98,8 +98,8 @@ class Generator:
         """
         k = self.key
         for part in key:
-            mixed = philox(np, np.array([int(part) & MASK64], dtype=np.uint64), k)[0]
-            k = (int(mixed[0]), int(mixed[1]))
+            first, second = words(np, k, 4 * (int(part) & MASK64), 2)  # of block `part`
+            k = (int(first), int(second))
         child = Generator(0)
         child.key = k
         return child
