@@ -1,0 +1,113 @@
+"""Every op through the table in cases.py."""
+
+import numpy as np
+import pytest
+from cases import ALL, REFERENCES, SAMPLES, as_function
+
+import minigrad as mg
+from minigrad.engine.op import REGISTRY
+from minigrad.engine.random import Generator
+from minigrad.gradcheck import float32_error, gradients
+from minigrad.gradtable import check_op
+
+OPS = sorted(SAMPLES)
+
+
+def arguments(name, k):
+    """The op, and its arguments as the sample gives them."""
+    args, meta = SAMPLES[name][k]
+    return REGISTRY[name], args, meta
+
+
+def test_every_registered_op_has_samples_and_a_reference():
+    ours = {name for name, op in REGISTRY.items() if op.forward.__module__.startswith("minigrad")}
+    assert ours == set(SAMPLES) == set(REFERENCES)
+
+
+@pytest.mark.parametrize(("name", "k"), ALL)
+def test_forward_equals_the_slow_reference(name, k):
+    op, args, meta = arguments(name, k)
+    f, xs, _ = as_function(op, (args, meta))
+    got = (f(*map(mg.tensor, xs)) if xs else op.call(*[mg.tensor(a) for a in args], **meta)).numpy()
+    wanted = np.asarray(
+        REFERENCES[name](*[a.copy() if isinstance(a, np.ndarray) else a for a in args], **meta)
+    )
+    assert got.shape == wanted.shape
+    np.testing.assert_allclose(got.astype(float), wanted.astype(float), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_gradients_of_order_one_and_two(name):
+    row = check_op(REGISTRY[name], SAMPLES[name])
+    assert row["ok"], row["faults"]
+    assert row["order1"] <= (1e-12 if row["method"] == "complex-step" else 1e-8)
+    assert row["order2"] <= 1e-8
+
+
+DIFFERENTIABLE = [(name, k) for name, k in ALL if REGISTRY[name].differentiable]
+
+
+@pytest.mark.parametrize(("name", "k"), DIFFERENTIABLE)
+def test_float32_agrees_with_float64(name, k):
+    f, xs, _ = as_function(REGISTRY[name], SAMPLES[name][k])
+    assert float32_error(f, xs) <= 1e-4
+    y = f(*[mg.tensor(x.astype(np.float32)) for x in xs])
+    assert y.dtype == (np.float64 if name == "cast" else np.float32), "a float32 op must stay float32"
+
+
+@pytest.mark.parametrize(("name", "k"), DIFFERENTIABLE)
+def test_memory_order_changes_nothing_and_inputs_are_left_alone(name, k):
+    f, xs, _ = as_function(REGISTRY[name], SAMPLES[name][k])
+    before = [x.copy() for x in xs]
+    v = Generator(3).standard_normal(f(*map(mg.tensor, xs)).shape)
+    plain = gradients(f, xs, v)
+    reversed_ = [x[::-1].copy()[::-1] if x.ndim else x for x in xs]  # negative strides
+    fortran = [np.asfortranarray(x) if x.ndim else x for x in xs]
+    for other in (reversed_, fortran):
+        with mg.no_grad():
+            np.testing.assert_allclose(
+                f(*[mg.asarray(x) for x in other]).numpy(),
+                f(*[mg.asarray(x) for x in xs]).numpy(),
+                rtol=1e-12,
+                atol=1e-14,
+            )
+        leaves = [mg.asarray(x).requires_grad_() for x in other]
+        y = f(*leaves)
+        if y.requires_grad:
+            y.backward(mg.tensor(v))
+        for leaf, g in zip(leaves, plain, strict=True):
+            got = np.zeros_like(g) if leaf.grad is None else leaf.grad.numpy()
+            np.testing.assert_allclose(got, g, rtol=1e-11, atol=1e-13)
+    for x, b in zip(xs, before, strict=True):
+        assert (x == b).all(), "an op changed its input"
+
+
+@pytest.mark.parametrize("name", [n for n in OPS if REGISTRY[n].reference is not None])
+def test_fused_op_equals_its_reference(name):
+    op = REGISTRY[name]
+    for args, meta in SAMPLES[name]:
+        f, xs, _ = as_function(op, (args, meta))
+
+        def plain(*given, args=args, meta=meta):
+            left = iter(given)
+            return op.reference(
+                *[next(left) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in args],
+                **meta,
+            )
+
+        fused = f(*map(mg.tensor, xs))
+        np.testing.assert_allclose(fused.numpy(), plain(*map(mg.tensor, xs)).numpy(), rtol=1e-12)
+        v = Generator(3).standard_normal(fused.shape)
+        for a, b in zip(gradients(f, xs, v), gradients(plain, xs, v), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("name", "k"), ALL)
+def test_gpu_equals_cpu(name, k, device):
+    op, args, meta = arguments(name, k)
+    here = op.call(*[mg.tensor(a, device="cpu") if isinstance(a, np.ndarray) else a for a in args], **meta)
+    there = op.call(*[mg.tensor(a, device=device) if isinstance(a, np.ndarray) else a for a in args], **meta)
+    np.testing.assert_allclose(
+        there.cpu().numpy().astype(float), here.numpy().astype(float), rtol=1e-10, atol=1e-12
+    )
