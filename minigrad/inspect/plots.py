@@ -8,10 +8,8 @@ lines differ in dashes too. Needs the extra `train`.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.tensor import Tensor
+from ..io import write_atomically
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#5f6b7a"
 MOST_FILTERS = 64  # more than this are too small to see
@@ -80,7 +79,7 @@ def confusion_matrix(y_true: Any, y_pred: Any, path: str | Path | None = None, c
     k = len(classes) if classes is not None else k
     counts = np.bincount(truth * k + found, minlength=k * k).reshape(k, k)
     size = float(np.clip(0.48 * k + 1.8, 4.2, 9.5))
-    figure = _figure(size + 0.9, size - 0.3)
+    figure = _figure(size + 1.5, size)
     axes = figure.subplots()
     _cells(figure, axes, counts)
     names = [str(name) for name in (classes if classes is not None else range(k))]
@@ -218,17 +217,10 @@ def _finish(figure: Any, title: str, path: str | Path | None) -> Any:
 
 
 def _save(figure: Any, path: Path) -> None:
-    """Drawn in memory and renamed into place: a full disk leaves the old picture or none, never half of one."""
+    """Drawn in memory first: a full disk leaves the old picture or none, never half of one."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format=path.suffix[1:] or "png")
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(buffer.getvalue())
-        os.replace(part, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise OSError(error.errno, f"plots: cannot write {path}: {error.strerror or error}") from None
+    write_atomically(path, buffer.getvalue())
 
 
 def _curves(axes: Any, epochs: np.ndarray, series: dict[str, np.ndarray]) -> None:
