@@ -296,8 +296,11 @@ def grad(
     return result[0] if single else result
 
 
-def _between(root: Node, wanted: set[Node]) -> set[Node]:
-    """The nodes on some path from root down to a wanted node: only these need their gradient."""
+def _between(root: Node, wanted: set[Node]) -> set[Node] | None:
+    """The nodes on some path from root down to a wanted node: only these need their gradient.
+
+    None, for all, if there is a checkpoint: what lies behind it is known only when it is replayed.
+    """
     seen, stack = {root}, [root]
     while stack:
         for source in stack.pop().inputs:
@@ -306,8 +309,9 @@ def _between(root: Node, wanted: set[Node]) -> set[Node]:
                 stack.append(source)
     useful: set[Node] = set()
     for node in sorted(seen, key=lambda n: n.number):  # inputs come before their users
-        # What a checkpoint reaches is known only when it is replayed.
-        if node in wanted or node.op is CHECKPOINT or any(s in useful for s in node.inputs):
+        if node.op is CHECKPOINT:
+            return None
+        if node in wanted or any(s in useful for s in node.inputs):
             useful.add(node)
     return useful
 
