@@ -68,7 +68,8 @@ class Progressing:
     def end(self, row: dict[str, float], best: bool) -> None:
         """One epoch: its line."""
         console.print(
-            f"epoch {row['epoch']:>3.0f}  loss {row['train_loss']:.4f}  accuracy {100 * row['train_accuracy']:.2f} %"
+            f"epoch {row['epoch']:>3.0f}  loss {row['train_loss']:.4f}"
+            f"  accuracy {100 * row['train_accuracy']:.2f} %"
             f"  validation {row['val_loss']:.4f}  {100 * row['val_accuracy']:.2f} %"
             f"  {row['seconds']:.0f} s{'  *' if best else ''}",
             soft_wrap=True,

@@ -58,16 +58,18 @@ class Report:
     def faults(self) -> list[str]:
         """One line for each row that is out of tolerance."""
         return [
-            f"the gradient{' of second order' if r.order == 2 else ''} of {r.name} at {r.index} is {r.analytic:.12g}, "
+            f"the gradient{' of second order' if r.order == 2 else ''} of {r.name} at {r.index} "
+            f"is {r.analytic:.12g}, "
             f"{r.method} gives {r.numeric:.12g} (relative error {r.error:.1e}); "
-            f"{int((r.errors > (self.tolerance or TOLERANCE[r.method])).sum())} of {r.errors.size} elements differ"
+            f"{int((r.errors > (self.tolerance or TOLERANCE[r.method])).sum())} of {r.errors.size} "
+            "elements differ"
             for r in self.rows
             if not r.ok(self.tolerance)
         ]
 
     def __str__(self) -> str:
-        head = f"{'input':<14}{'order':>5}  {'method':<13}{'worst error':>12}  {'at':<12}{'analytic':>16}{'numeric':>16}"
-        lines = [head]
+        head = f"{'input':<14}{'order':>5}  {'method':<13}{'worst error':>12}  {'at':<12}"
+        lines = [f"{head}{'analytic':>16}{'numeric':>16}"]
         for r in self.rows:
             lines.append(
                 f"{r.name:<14}{r.order:>5}  {r.method:<13}{r.error:>12.1e}  {r.index!s:<12}"
@@ -127,7 +129,8 @@ def gradcheck(
     raise_exception=False; TypeError for inputs that are not float64.
 
     >>> import minigrad as mg
-    >>> bool(mg.gradcheck(lambda a, b: a * mg.sin(b), (mg.rand(3, dtype="float64"), mg.rand(3, dtype="float64"))))
+    >>> a, b = mg.rand(3, dtype="float64"), mg.rand(3, dtype="float64")
+    >>> bool(mg.gradcheck(lambda a, b: a * mg.sin(b), (a, b)))
     True
     """
     if order not in (1, 2):
@@ -259,7 +262,7 @@ def _plain(f: Callable, xs: list[np.ndarray]) -> np.ndarray:
 
 
 def is_analytic(f: Callable, xs: list[np.ndarray], y: np.ndarray) -> bool:
-    """True if f runs on complex numbers, keeps its real values there, and its complex slope is its real one."""
+    """True if f runs on complex numbers, keeps its real values there, and has its real slope there."""
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("error", np.exceptions.ComplexWarning)

@@ -17,8 +17,9 @@ from .samples import Sample, samples
 
 # Linear in their one input: these are also held to <J u, v> = <u, J^T v>.
 LINEAR = {
-    "sum_to", "broadcast_to", "cast", "identity", "copy", "transfer", "reshape", "transpose", "flip", "roll", "tril", "triu",
-    "diagonal", "diagonal_adjoint", "take_index", "put_add", "sum", "mean", "cumsum", "off_diagonal", "half_diagonal",
+    "sum_to", "broadcast_to", "cast", "identity", "copy", "transfer", "reshape", "transpose", "flip", "roll",
+    "tril", "triu", "diagonal", "diagonal_adjoint", "take_index", "put_add", "sum", "mean", "cumsum",
+    "off_diagonal", "half_diagonal",
     "window_put", "window_take", "window_sum", "window_spread", "neg", "positive",
 }  # fmt: skip
 
@@ -109,7 +110,8 @@ def format_table(rows: list[dict[str, Any]]) -> str:
     )
     wrong = [r["op"] for r in rows if not r["ok"]]
     lines.append(
-        f"{len(rows)} ops, {len(checked)} with gradients: worst analytic first order {analytic:.0e}, worst other {other:.0e}; "
+        f"{len(rows)} ops, {len(checked)} with gradients: "
+        f"worst analytic first order {analytic:.0e}, worst other {other:.0e}; "
         + (f"WRONG: {', '.join(wrong)}" if wrong else "all right")
     )
     return "\n".join(lines)

@@ -23,7 +23,7 @@ from .train import BEST, LAST, Settings, Trainer, part, predict, score
 
 
 def apply_settings(settings: Settings, changes: list[str]) -> Settings:
-    """Settings with `name=value` changes; ValueError for an unknown name (with the nearest) or a bad value."""
+    """Settings with `name=value` changes; ValueError for an unknown name (with the nearest) or bad value."""
     types = {f.name: type(getattr(settings, f.name)) for f in dataclasses.fields(settings)}
     given: dict[str, Any] = {}
     for change in changes:
@@ -88,7 +88,8 @@ class Run:
             "train_samples": len(self.splits.train[1]), "validation_samples": len(self.splits.validation[1]),
             "parameters": sum(p.size for p in trainer.model.parameters()),
             "seconds": round(trainer.spent, 1), "expected": self.recipe.expected[self.data],
-            "settings": dataclasses.asdict(self.settings), "seeds": [self.settings.seed], "command": self.command,
+            "settings": dataclasses.asdict(self.settings), "seeds": [self.settings.seed],
+            "command": self.command,
             "python": platform.python_version(), "numpy": np.__version__,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }  # fmt: skip

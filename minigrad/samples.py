@@ -62,20 +62,20 @@ def _elementwise(d: _Draw) -> dict[str, list[Sample]]:
     plain = [((d.n(3, 4),), {}), ((d.n(),), {}), ((d.n(0, 2),), {})]
     inside = [((d.u(-0.9, 0.9, 3, 4),), {})]
     stepped = [((d.apart(3, 4),), {})]
-    table: dict[str, list[Sample]] = {
-        name: pairs for name in ("add", "sub", "mul", "arctan2", "hypot", "logaddexp")
-    }
+    table: dict[str, list[Sample]] = dict.fromkeys(
+        ("add", "sub", "mul", "arctan2", "hypot", "logaddexp"), pairs
+    )
     table |= {
         name: [((d.apart(12)[:6].reshape(2, 3), d.apart(12)[6:9] + 0.11), {})]
         for name in ("maximum", "minimum")
     }
-    table |= {
-        name: plain for name in ("neg", "positive", "square", "exp", "exp2", "expm1", "sin", "cos", "arctan")
-    }
-    table |= {name: plain for name in ("sinh", "cosh", "tanh", "arcsinh")}
-    table |= {name: positive for name in ("sqrt", "rsqrt", "reciprocal", "log", "log2", "log10", "log1p")}
-    table |= {name: inside for name in ("tan", "arcsin", "arccos", "arctanh")}
-    table |= {name: stepped for name in ("abs", "sign", "floor", "ceil", "trunc", "cbrt")}
+    table |= dict.fromkeys(
+        ("neg", "positive", "square", "exp", "exp2", "expm1", "sin", "cos", "arctan"), plain
+    )
+    table |= dict.fromkeys(("sinh", "cosh", "tanh", "arcsinh"), plain)
+    table |= dict.fromkeys(("sqrt", "rsqrt", "reciprocal", "log", "log2", "log10", "log1p"), positive)
+    table |= dict.fromkeys(("tan", "arcsin", "arccos", "arctanh"), inside)
+    table |= dict.fromkeys(("abs", "sign", "floor", "ceil", "trunc", "cbrt"), stepped)
     table["erf"] = table["erfc"] = [((d.u(-4.5, 4.5, 5, 4),), {})]
     table["arccosh"] = [((d.u(1.2, 4.0, 3, 4),), {})]
     table["div"] = away
@@ -98,7 +98,7 @@ def _elementwise(d: _Draw) -> dict[str, list[Sample]]:
 def _activations(d: _Draw) -> dict[str, list[Sample]]:
     smooth = [((3.0 * d.n(3, 4),), {}), ((d.n(),), {})]
     kinked = d.apart(3, 4)
-    table: dict[str, list[Sample]] = {name: smooth for name in ("sigmoid", "logsigmoid", "silu", "gelu_erf")}
+    table: dict[str, list[Sample]] = dict.fromkeys(("sigmoid", "logsigmoid", "silu", "gelu_erf"), smooth)
     table["softplus"] = [((3.0 * d.n(3, 4),), {"beta": 1.5, "threshold": 20.0})]
     table["relu"] = table["hardsigmoid"] = table["hardswish"] = [((kinked,), {})]
     table["leaky_relu"] = [((kinked,), {"negative_slope": 0.2})]
@@ -239,10 +239,10 @@ def _without_gradient(d: _Draw) -> dict[str, list[Sample]]:
         "logical_or",
         "logical_xor",
     )
-    table: dict[str, list[Sample]] = {name: pair for name in compare}
-    table |= {name: bits for name in ("bitwise_and", "bitwise_or", "bitwise_xor")}
+    table: dict[str, list[Sample]] = dict.fromkeys(compare, pair)
+    table |= dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_xor"), bits)
     table |= {name: [((d.n(3, 4),), {})] for name in ("isnan", "isinf", "isfinite", "logical_not")}
-    table |= {name: over for name in ("argmax", "argmin", "all", "any")}
+    table |= dict.fromkeys(("argmax", "argmin", "all", "any"), over)
     table["invert"] = [((np.array([5, 0, -2]),), {})]
     table["count_nonzero"] = [((d.n(3, 4),), {"axis": 0})]
     table["isclose"] = [(pair[0][0], {"rtol": 1e-5, "atol": 1e-8, "equal_nan": False})]

@@ -9,7 +9,7 @@ from ..engine.tensor import Tensor
 
 
 class MLP(nn.Module):
-    """(N, ...) -> (N, sizes[-1]): flattens, then Linear and ReLU in turn, with dropout before each Linear but the first."""
+    """(N, ...) -> (N, sizes[-1]): flattens, then Linear and ReLU in turn; dropout after each ReLU."""
 
     def __init__(self, sizes: tuple[int, ...] = (1024, 256, 128, 10), dropout: float = 0.0) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ from ..data.transforms import RandomAffine
 from ..nn import Module
 from ..train import Settings
 
-# Pixels are mapped so that white is -0.1 and black 1.175: on MNIST about mean 0 and variance 1 (LeCun et al. 1998).
+# White becomes -0.1 and black 1.175: on MNIST about mean 0 and variance 1 (LeCun et al. 1998).
 LOW, HIGH = -0.1, 1.175
 
 
@@ -70,7 +70,7 @@ def load(name: str, data_dir: str | Path | None = None, download: bool = True) -
     if name == "mnist":
         images, labels = mnist(True, data_dir, download)
         test_images, test_labels = mnist(False, data_dir, download)
-        # The last 5,000 training images choose the best epoch; the test images are looked at once, at the end.
+        # The last 5,000 training images choose the best epoch; the test images are looked at once, last.
         return Split(
             (_framed(images[:-5000], 255.0), labels[:-5000]),
             (_framed(images[-5000:], 255.0), labels[-5000:]),

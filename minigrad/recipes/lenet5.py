@@ -1,4 +1,4 @@
-"""LeNet-5 on handwritten digits. The 1998 paper reports 0.95 % test error on MNIST (0.8 % with distortions)."""
+"""LeNet-5 on handwritten digits. The 1998 paper reports 0.95 % test error on MNIST (distorted: 0.8 %)."""
 
 from ..models import LeNet5
 from ..train import Settings
