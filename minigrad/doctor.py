@@ -62,7 +62,10 @@ def _blas() -> Finding:
     if core is None:
         return Finding("BLAS", "not OpenBLAS, or it cannot be asked")
     if has_avx512() and core.lower() in ("haswell", "zen"):
-        advice = "set OPENBLAS_CORETYPE=SKYLAKEX before Python starts: this processor has AVX-512, OpenBLAS did not see it"
+        advice = (
+            "set OPENBLAS_CORETYPE=SKYLAKEX before Python starts: "
+            "this processor has AVX-512, OpenBLAS did not see it"
+        )
         return Finding("BLAS", f"OpenBLAS, {core} kernels", advice)
     asked = os.environ.get("OPENBLAS_CORETYPE")
     return Finding("BLAS", f"OpenBLAS, {core} kernels" + (f" (OPENBLAS_CORETYPE={asked})" if asked else ""))

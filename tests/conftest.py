@@ -2,8 +2,10 @@
 
 import os
 
-# PyTorch and NumPy would each start a thread per core and wait for one another.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# The suite's matrices are small. On a busy machine the threads of a matrix library wait for one another, at many
+# times the cost of doing the work in one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
