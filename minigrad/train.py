@@ -1,7 +1,7 @@
 """The training loop: epochs over a loader, validation, early stopping, checkpoints that survive anything.
 
-Everything that the next step depends on is in `last.safetensors`: weights, optimiser, schedule, random stream,
-place in the epoch, history. A run taken up from it is the run that was never interrupted, bit for bit.
+Everything that the next step depends on is in `last.safetensors`: weights, optimiser, schedule, random
+stream, place in the epoch, history. A run taken up from it is the run that was never interrupted, bit for bit.
 """
 
 from __future__ import annotations
@@ -143,6 +143,7 @@ class Trainer:
         """One epoch (or what is left of it); False if it was told to stop."""
         batches = len(self.loader)
         watcher.start(len(self.history) + 1, self.settings.epochs, batches, self.loader.position)
+        self.loader.load_state_dict(self.loader.state_dict())  # an epoch begun goes on where it was left
         for images, labels in self.loader:
             self._step(images, labels)
             watcher.step(self.sums[0] / self.sums[2], self.sums[1] / self.sums[2], len(labels))
