@@ -1,7 +1,15 @@
 """Datasets, loaders and transforms: PyTorch's names."""
 
 from . import transforms
-from .dataset import ConcatDataset, Dataset, Subset, TensorDataset, check_finite, random_split
+from .dataset import (
+    ConcatDataset,
+    Dataset,
+    IterableDataset,
+    Subset,
+    TensorDataset,
+    check_finite,
+    random_split,
+)
 from .dataset import stack_items as default_collate
 from .datasets import MNIST, Digits, digits, mnist, read_idx
 from .loader import DataLoader
@@ -12,6 +20,7 @@ __all__ = [
     "DataLoader",
     "Dataset",
     "Digits",
+    "IterableDataset",
     "Subset",
     "TensorDataset",
     "check_finite",

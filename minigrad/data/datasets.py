@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import os
 import struct
 import zlib
@@ -19,26 +20,36 @@ DIGITS_SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a82
 
 
 def digits(split: str = "train") -> tuple[np.ndarray, np.ndarray]:
-    """The 1,797 handwritten 8x8 digits of UCI optdigits (CC BY 4.0): images (N, 8, 8) uint8 0..16, labels (N,).
+    """1,797 handwritten digits of UCI optdigits (CC BY 4.0): images (N, 8, 8) uint8 0..16, labels (N,).
 
     split: "train" (1,259), "validation" (179), "test" (359) or "all". The split is fixed: within each
     digit, an order drawn once from our own random stream gives the first fifth to testing and the
-    next tenth to validation.
+    next tenth to validation. Raises ValueError for another split or a damaged file.
 
     >>> from minigrad.data import digits
     >>> digits("test")[0].shape
     (359, 8, 8)
     """
-    with resources.files(__package__).joinpath("digits.npz").open("rb") as file, np.load(file) as z:
-        images, labels = z["images"], z["labels"].astype(np.int64)
-    found = hashlib.sha256(images.tobytes() + labels.astype(np.uint8).tobytes()).hexdigest()
-    if found != DIGITS_SHA256:
-        raise ValueError("digits: the shipped file digits.npz is damaged; reinstall minigrad")
+    images, labels = _shipped_digits()
     part = _digit_parts(labels)
     names = {"train": part == 0, "validation": part == 1, "test": part == 2, "all": part >= 0}
     if split not in names:
         raise ValueError(f"digits: expected one of {', '.join(names)} (split={split!r})")
     return images[names[split]], labels[names[split]]
+
+
+def _shipped_digits() -> tuple[np.ndarray, np.ndarray]:
+    """digits.npz, checked: whatever is wrong with it is the same one-line error."""
+    path = resources.files(__package__).joinpath("digits.npz")
+    try:
+        with path.open("rb") as file, np.load(file) as z:
+            images, labels = z["images"], z["labels"]
+        found = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
+    except Exception as error:  # a damaged zip file raises many kinds
+        found = type(error).__name__
+    if found != DIGITS_SHA256:
+        raise ValueError(f"digits: the shipped file {path} is damaged or missing; reinstall minigrad")
+    return images, labels.astype(np.int64)
 
 
 def _digit_parts(labels: np.ndarray) -> np.ndarray:
@@ -61,8 +72,11 @@ MNIST_FILES = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-# A public copy of the original files, and the MD5 of each compressed one there.
-MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+# Public copies of the original files, tried in turn, and the MD5 of each compressed one there.
+MNIST_URLS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
 MNIST_GZ_MD5 = {
     "train-images-idx3-ubyte": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
     "train-labels-idx1-ubyte": "d53e105ee54ea40749a09fcbcd1e9432",
@@ -82,7 +96,9 @@ def read_idx(path: str | Path) -> np.ndarray:
         if raw[:2] == b"\x1f\x8b":
             raw = gzip.decompress(raw)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"read_idx: {path} is a damaged gzip file ({error}); get it again") from None
+        raise ValueError(
+            f"read_idx: {path} ({path.stat().st_size} bytes) is a damaged gzip file ({error}); get it again"
+        ) from None
     if len(raw) < 4 or raw[:2] != b"\0\0":
         raise ValueError(f"read_idx: {path} is no IDX file: it does not begin with two zero bytes")
     kind, dims = raw[2], raw[3]
@@ -92,14 +108,16 @@ def read_idx(path: str | Path) -> np.ndarray:
         )
     start = 4 + 4 * dims
     if len(raw) < start:
-        raise ValueError(f"read_idx: {path} ends in its header; get it again")
+        raise ValueError(
+            f"read_idx: {path} has {len(raw)} bytes, expected {start} for its header alone; get it again"
+        )
     shape = struct.unpack(f">{dims}I", raw[4:start])
-    expected = start + int(np.prod(shape, dtype=np.int64))
+    expected = start + math.prod(shape)
     if len(raw) != expected:
         raise ValueError(
             f"read_idx: {path} has {len(raw)} bytes, expected {expected} for shape {shape}; get it again"
         )
-    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape).copy()  # writable
 
 
 def _find(name: str, data_dir: str | Path | None) -> Path | None:
@@ -119,25 +137,26 @@ def cache_dir() -> Path:
     return Path(os.environ.get("MINIGRAD_CACHE") or Path(base) / "minigrad").expanduser()
 
 
-def _download(name: str) -> Path:
+def _download(name: str, folder: Path) -> Path:
+    """Fetch one file into `folder`, from the first copy that answers; checked before it gets its name."""
     try:
         import pooch
     except ImportError:
         raise FileNotFoundError(
             f"MNIST: {name}.gz is not here, and downloading needs: pip install 'minigrad[train]'"
         ) from None
-    try:
-        folder = cache_dir() / "mnist"
-        return Path(
-            pooch.retrieve(
-                f"{MNIST_URL}{name}.gz", f"md5:{MNIST_GZ_MD5[name]}", fname=f"{name}.gz", path=folder
-            )
-        )
-    except Exception as error:  # every kind of network trouble
-        raise FileNotFoundError(
-            f"MNIST: {name}.gz could not be downloaded ({type(error).__name__}); put the four files into a folder "
-            "and name it with --data-dir or MINIGRAD_DATA"
-        ) from None
+    failures = []
+    for url in MNIST_URLS:
+        try:
+            return Path(pooch.retrieve(
+                f"{url}{name}.gz", f"md5:{MNIST_GZ_MD5[name]}", fname=f"{name}.gz", path=folder
+            ))  # fmt: skip
+        except Exception as error:  # every kind of network trouble
+            failures.append(type(error).__name__)
+    raise FileNotFoundError(
+        f"MNIST: {name}.gz could not be downloaded ({', '.join(failures)}); put the four files into a folder "
+        "and name it with --data-dir or MINIGRAD_DATA"
+    )
 
 
 def mnist(
@@ -145,14 +164,18 @@ def mnist(
 ) -> tuple[np.ndarray, np.ndarray]:
     """MNIST: images (N, 28, 28) uint8, labels (N,) int64; 60,000 for training, 10,000 for testing.
 
-    Looked for in `data_dir`, else in MINIGRAD_DATA and the cache; fetched only if download=True. Each
-    file's MD5 is checked. Raises FileNotFoundError saying where to put the files, ValueError for a
-    damaged one. LeCun, Bottou, Bengio & Haffner 1998.
+    Looked for in `data_dir`, else in MINIGRAD_DATA and the cache; fetched, into `data_dir` or the cache,
+    only if download=True. The MD5 of each file's content is checked. Raises FileNotFoundError saying where
+    to put the files, ValueError for a damaged one. LeCun, Bottou, Bengio & Haffner 1998.
     """
     arrays = []
     for part in ("images-idx3", "labels-idx1"):
         name = f"{'train' if train else 't10k'}-{part}-ubyte"
-        path = _find(name, data_dir) or (_download(name) if download else None)
+        path = _find(name, data_dir)
+        if path is None and download:
+            path = _download(
+                name, Path(data_dir).expanduser() if data_dir is not None else cache_dir() / "mnist"
+            )
         if path is None:
             raise FileNotFoundError(
                 f"MNIST: {name}.gz was not found in {data_dir or 'MINIGRAD_DATA or the cache'}; "
