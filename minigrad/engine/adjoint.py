@@ -33,7 +33,7 @@ def sum_to(xp: Any, x: Array, *, shape: tuple[int, ...]) -> Array:
 
 @op(x=lambda g, x_shape: sum_to(g, x_shape))
 def broadcast_to(xp: Any, x: Array, *, shape: tuple[int, ...]) -> Array:
-    """x repeated to `shape` by NumPy's broadcasting (a read-only view).
+    """x repeated to `shape` by NumPy's broadcasting, in memory of its own.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
@@ -41,7 +41,10 @@ def broadcast_to(xp: Any, x: Array, *, shape: tuple[int, ...]) -> Array:
     >>> x.grad
     tensor([3., 3.])
     """
-    return xp.broadcast_to(x, shape)
+    # Not xp.broadcast_to: NumPy's leaves a small reference cycle behind at every call.
+    y = xp.empty(shape, x.dtype)
+    y[...] = x
+    return y
 
 
 @op(x=lambda g: g)  # the engine casts a gradient to its input's dtype
