@@ -1,7 +1,8 @@
 """The training loop: epochs over a loader, validation, early stopping, checkpoints that survive anything.
 
 Everything that the next step depends on is in `last.safetensors`: weights, optimiser, schedule, random
-stream, place in the epoch, history. A run taken up from it is the run that was never interrupted, bit for bit.
+stream, place in the epoch, history. A run taken up from it is the run that was never interrupted, bit
+for bit.
 """
 
 from __future__ import annotations
