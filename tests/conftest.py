@@ -2,8 +2,8 @@
 
 import os
 
-# The suite's matrices are small. On a busy machine the threads of a matrix library wait for one another, at many
-# times the cost of doing the work in one.
+# The suite's matrices are small. On a busy machine the threads of a matrix library wait for one another,
+# at many times the cost of doing the work in one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
