@@ -104,6 +104,8 @@ def test_an_epoch_left_early_is_over():
     firsts = [next(iter(loader))[0].tolist() for _ in range(3)]
     assert firsts == [[0, 1, 2, 3, 4]] * 3
     assert len(list(loader)) == 5
+    places = [(loader.epoch, loader.position) for _ in loader]
+    assert places == [(4, 1), (4, 2), (4, 3), (4, 4), (5, 0)]  # the last batch closes its epoch
     shuffled = DataLoader(TensorDataset(Y), 5, shuffle=True, generator=Generator(0))
     assert next(iter(shuffled))[0].tolist() != next(iter(shuffled))[0].tolist()
 
@@ -156,9 +158,11 @@ def test_each_item_comes_once(n, size, drop, workers, shuffle):
 
 def test_transforms_reach_through_subsets_and_other_collate_functions():
     dataset = TensorDataset(X, Y, transform=lambda x, generator: x + 1000)
-    for wrapped in (Subset(dataset, range(3, 9)), Subset(Subset(dataset, range(20)), [3, 4])):
-        for x, y in DataLoader(wrapped, 2):
-            assert (x.numpy() == X[y.numpy()] + 1000).all()
+    for wrapped in (Subset(dataset, range(3, 9)), Subset(Subset(dataset, range(1, 20)), range(2, 8))):
+        for collate in (None, data.default_collate):
+            batches = [(x.numpy(), y.numpy()) for x, y in DataLoader(wrapped, 2, collate_fn=collate)]
+            assert np.concatenate([y for _, y in batches]).tolist() == list(range(3, 9))
+            assert all((x == X[y] + 1000).all() for x, y in batches)
     both = ConcatDataset([dataset, TensorDataset(X, Y)])
     values = np.concatenate([x.numpy() for x, _ in DataLoader(both, 7)])
     assert (values == np.concatenate([X + 1000, X])).all()
@@ -169,12 +173,15 @@ def test_transforms_reach_through_subsets_and_other_collate_functions():
 
 def test_whole_batches_are_taken_by_one_indexing():
     class Counting(TensorDataset):
-        calls = 0
+        sizes = []
 
-        def __getitem__(self, index):
-            raise AssertionError("item by item")
+        def batch(self, indices, generator):
+            Counting.sizes.append(len(indices))
+            return super().batch(indices, generator)
 
-    assert len(list(DataLoader(Counting(X, Y), 4, shuffle=True))) == 6
+    list(DataLoader(Counting(X, Y), 9, shuffle=True))
+    list(DataLoader(Subset(Counting(X, Y), range(6)), 4))
+    assert Counting.sizes == [9, 9, 5, 4, 2]
 
 
 def test_samplers():
@@ -295,6 +302,22 @@ def test_batches_are_made_ahead_but_not_far():
         time.sleep(0.001)
     assert Counting.taken == 6  # 2 workers, 3 batches each
     batches.close()
+
+
+def test_leaving_early_drops_what_was_not_begun():
+    class Gate(Squares):
+        taken, opened = 0, threading.Event()
+
+        def __getitem__(self, i):
+            Gate.taken += 1
+            assert i == 0 or Gate.opened.wait(10)
+            return i
+
+    batches = iter(DataLoader(Gate(), 1, num_workers=1, prefetch_factor=20))
+    next(batches)
+    threading.Timer(0.05, Gate.opened.set).start()  # leaving waits for the one item that is being read
+    batches.close()
+    assert Gate.taken <= 2 and not loaders()
 
 
 # ---------------------------------------------------------------- bad input
@@ -597,6 +620,7 @@ def test_affine_moves_by_what_it_says():
     y = (moved.sum((1, 3)) * (np.arange(21) - 10)).sum(-1) / mass
     assert 3.5 < np.abs(x).max() <= 4.2 + 1e-5 and 1.7 < np.abs(y).max() <= 2.1 + 1e-5
     assert np.allclose(mass, 1, atol=1e-5) and abs(x.mean()) < 0.5
+    assert abs(np.corrcoef(x, y)[0, 1]) < 0.3
     quarter = transforms.sample(
         IMAGES[:, :, :9, :9], *np.repeat([[0.0], [1.0], [-1.0], [0.0], [0.0], [0.0]], 6, 1)
     )

@@ -41,7 +41,7 @@ def broadcast_to(xp: Any, x: Array, *, shape: tuple[int, ...]) -> Array:
     >>> x.grad
     tensor([3., 3.])
     """
-    # Not xp.broadcast_to: NumPy's leaves a small reference cycle behind at every call.
+    # Written out: on small arrays several times faster than xp.broadcast_to, which is Python inside.
     y = xp.empty(shape, x.dtype)
     y[...] = x
     return y

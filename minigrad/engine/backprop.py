@@ -45,10 +45,11 @@ def backprop(
     pending = {root: g}
     heap = [(-root.number, root)]
     pull, push, pop = (_pull_graph if create_graph else _pull), heapq.heappush, heapq.heappop
+    take, received = pending.pop, pending.get
     step = tuple.__new__  # a NamedTuple without the cost of its keyword-aware constructor
     while heap:
         node = pop(heap)[1]
-        g = pending.pop(node)
+        g = take(node)
         if node.hooks is not None:
             g = _run_hooks(node, g, create_graph)
         if node.plan is None:
@@ -63,11 +64,12 @@ def backprop(
         for source, gi in zip(sources, grads):
             if gi is None:
                 continue
-            if source in pending:
-                pending[source] = pending[source] + gi
-            else:
+            before = received(source)
+            if before is None:
                 pending[source] = gi
                 push(heap, (-source.number, source))
+            else:
+                pending[source] = before + gi
         if not (retain_graph or create_graph):
             node.saved = None
 
