@@ -1,0 +1,175 @@
+"""Pictures of a training run: they show what they were given, and refuse what they cannot show."""
+
+import builtins
+import struct
+import sys
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import inspect
+
+pytest.importorskip("matplotlib")
+RNG = np.random.default_rng(0)
+
+
+def row(epoch, **more):
+    return {"epoch": epoch, "train_loss": 2.0 / epoch, "val_loss": 1.0 + (epoch - 3) ** 2,
+            "train_accuracy": 0.9, "val_accuracy": 0.05 * epoch, **more}  # fmt: skip
+
+
+HISTORY = [row(epoch) for epoch in range(1, 7)]
+LACKING = {key: value for key, value in row(2).items() if key != "val_loss"}
+LABELS = np.array([0, 1, 2, 2, 1, 0, 2])
+PROBS = np.eye(3)[[0, 1, 1, 2, 1, 2, 0]] * 0.7 + 0.1
+PROBS[2] = [0.05, 0.93, 0.02]  # the worst: item 2 is a 2, and 1 seemed sure
+IMAGES = RNG.random((7, 1, 8, 8), dtype=np.float32)
+PICTURES = {
+    "curves": lambda path=None: inspect.learning_curves(HISTORY, path),
+    "matrix": lambda path=None: inspect.confusion_matrix(LABELS, PROBS.argmax(1), path),
+    "filters": lambda path=None: inspect.filters(RNG.standard_normal((6, 1, 5, 5)), path),
+    "mistakes": lambda path=None: inspect.worst_mistakes(IMAGES, LABELS, PROBS, path),
+}
+
+
+def texts(figure):
+    import matplotlib.text
+
+    return [t.get_text() for t in figure.findobj(matplotlib.text.Text) if t.get_text()]
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_picture_is_a_titled_png_or_svg(name, tmp_path):
+    figure = PICTURES[name](tmp_path / "deep" / "p.png")
+    content = (tmp_path / "deep" / "p.png").read_bytes()
+    width, height = struct.unpack(">II", content[16:24])
+    assert content[:8] == b"\x89PNG\r\n\x1a\n" and width > 400 and height > 150
+    assert figure.get_suptitle()
+    PICTURES[name](str(tmp_path / "p.svg"))
+    assert ET.parse(tmp_path / "p.svg").getroot().tag.endswith("svg")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["deep", "p.svg"]  # nothing half done is left
+    assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
+
+
+def test_curves_show_the_numbers_and_the_best_epoch():
+    loss, accuracy = inspect.learning_curves(HISTORY).axes
+    train, val, best = loss.lines
+    assert train.get_ydata().tolist() == [r["train_loss"] for r in HISTORY]
+    assert val.get_ydata().tolist() == [r["val_loss"] for r in HISTORY]
+    assert (best.get_xdata()[0], best.get_ydata()[0]) == (3, 1.0)
+    assert accuracy.lines[2].get_ydata()[0] == pytest.approx(15.0)  # in per cent, of the same epoch
+    assert train.get_linestyle() != val.get_linestyle()  # told apart without colours
+    assert all(axes.get_xlabel() and axes.get_ylabel() and axes.get_title() for axes in (loss, accuracy))
+
+
+def test_curves_of_few_or_broken_epochs(tmp_path):
+    nan = float("nan")
+    inspect.learning_curves(HISTORY[:1], tmp_path / "one.png")
+    inspect.learning_curves([row(1, val_loss=nan), row(2, train_loss=0.0)], tmp_path / "gap.png")
+    inspect.learning_curves([row(1, val_loss=nan, train_loss=nan)], tmp_path / "none.png")
+    (only,) = inspect.learning_curves([{"epoch": 1, "train_loss": 1.0, "val_loss": 1.0}]).axes
+    assert only.get_title() == "Loss"
+
+
+def test_the_matrix_counts():
+    figure = inspect.confusion_matrix(mg.tensor(LABELS), PROBS.argmax(1), classes=["cat", "dog", "cow"])
+    axes = figure.axes[0]
+    cells = {tuple(map(int, t.get_position()))[::-1]: int(t.get_text()) for t in axes.texts}
+    assert cells == {(0, 0): 1, (0, 2): 1, (1, 1): 2, (2, 0): 1, (2, 1): 1, (2, 2): 1}
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["cat", "dog", "cow"]
+    assert "cow    33.3 %" in [t.get_text() for t in axes.get_yticklabels()]
+    assert "57.14 % right: 3 mistakes among 7" in figure.get_suptitle()
+
+
+@pytest.mark.parametrize("k", [1, 2, 40])
+def test_matrices_of_other_sizes(k, tmp_path):
+    labels = np.arange(200) % k
+    inspect.confusion_matrix(labels, labels, tmp_path / "right.png")
+    inspect.confusion_matrix(labels, labels[::-1], tmp_path / "mixed.png")
+
+
+@pytest.mark.parametrize(
+    ("shape", "pictures"),
+    [((6, 1, 5, 5), 6), ((16, 3, 3, 3), 16), ((512, 784), 64), ((16, 6, 5, 5), 60), ((2, 100, 3, 3), 64)],
+)
+def test_filters_share_one_scale(shape, pictures):
+    weight = RNG.standard_normal(shape).astype(np.float32)
+    figure = inspect.filters(mg.tensor(weight, requires_grad=True))
+    images = [image for axes in figure.axes for image in axes.images]
+    assert len(images) == pictures
+    if shape[1] != 3:
+        limits = {image.get_clim() for image in images}
+        ((low, high),) = limits
+        shown = np.stack([image.get_array() for image in images])
+        assert low == -high and high == pytest.approx(np.abs(shown).max())
+    assert ("shown" in figure.get_suptitle()) == (
+        pictures < shape[0] * (1 if shape[1] in (3, 784) else shape[1])
+    )
+
+
+def test_worst_mistakes_come_first():
+    figure = inspect.worst_mistakes(IMAGES, LABELS, PROBS)
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles[0] == "2 read as 1\n93 % sure, no. 2" and len(titles) == 3
+    assert np.allclose(figure.axes[0].images[0].get_array(), _unit(IMAGES[2, 0]))
+    assert "3 of 3 among 7" in figure.get_suptitle()
+    assert len([a for a in inspect.worst_mistakes(IMAGES, LABELS, PROBS, count=2).axes if a.get_title()]) == 2
+    colours = inspect.worst_mistakes(RNG.random((7, 3, 4, 4)), LABELS, PROBS)
+    assert colours.axes[0].images[0].get_array().shape == (4, 4, 3)
+
+
+def _unit(x):
+    return (x - x.min()) / (x.max() - x.min())
+
+
+def test_a_perfect_network_shows_its_least_certain_answers():
+    probs = np.eye(3)[LABELS] * 0.7 + 0.1
+    probs[4] = [0.3, 0.4, 0.3]
+    figure = inspect.worst_mistakes(np.zeros((7, 5, 5)), LABELS, probs)
+    assert "No mistakes" in figure.get_suptitle() and "no. 4" in figure.axes[0].get_title()
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "call"),
+    [
+        (ValueError, "at least one epoch", lambda: inspect.learning_curves([])),
+        (ValueError, "row 1 .* lacks val_loss", lambda: inspect.learning_curves([row(1), LACKING])),
+        (ValueError, "got 2 labels and 1", lambda: inspect.confusion_matrix([0, 1], [0])),
+        (ValueError, "got 0 labels", lambda: inspect.confusion_matrix([], [])),
+        (ValueError, ">= 0", lambda: inspect.confusion_matrix([-1], [0])),
+        (TypeError, "integer class numbers", lambda: inspect.confusion_matrix([0.5], [0])),
+        (ValueError, "expected 3 names", lambda: inspect.confusion_matrix([0, 2], [0, 1], classes=["a"])),
+        (ValueError, r"shape \(4, 5\)", lambda: inspect.filters(np.zeros((4, 5)))),
+        (ValueError, "diverged", lambda: inspect.filters(np.full((1, 1, 2, 2), np.nan))),
+        (ValueError, "expected images", lambda: inspect.worst_mistakes(np.zeros((7, 9)), LABELS, PROBS)),
+        (ValueError, "got 6 images", lambda: inspect.worst_mistakes(IMAGES[:6], LABELS, PROBS)),
+        (ValueError, r"labels in 0\.\.1", lambda: inspect.worst_mistakes(IMAGES, LABELS, PROBS[:, :2])),
+    ],
+)  # fmt: skip
+def test_mistakes_are_named_in_one_line(error, words, call):
+    with pytest.raises(error, match=words) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_matplotlib_names_the_extra(monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    for draw in PICTURES.values():
+        with pytest.raises(ImportError, match=r"pip install 'minigrad\[train\]'"):
+            draw()
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="cannot write") as caught:
+        PICTURES["filters"](tmp_path / "file" / "p.png")
+    assert "\n" not in str(caught.value)
