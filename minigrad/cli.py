@@ -19,7 +19,8 @@ except ImportError:
     sys.exit("minigrad: the command line needs typer and rich; pip install 'minigrad[train]'")
 
 import minigrad
-from minigrad_kernels.cpu.blas import choose_core, core_in_use
+from minigrad.doctor import cores
+from minigrad_kernels.cpu.blas import choose_core, core_in_use, limit_threads
 
 app = typer.Typer(
     help="Train networks you can read, and check every gradient.",
@@ -114,6 +115,7 @@ def train(
         f"{run.recipe.summary}\n{len(run.splits.train[1]):,} training images of {data}, to {folder}",
         soft_wrap=True,
     )
+    _share_cores()
     _on_signals(run.trainer)
     with Progressing() as progress:
         done = run.trainer.fit(progress)
@@ -127,7 +129,7 @@ def train(
 FILES = {
     "metrics.json": "test accuracy, sizes, settings",
     "metrics.csv": "a row per epoch",
-    "learning_curves.png": "loss and error by epoch",
+    "learning_curves.png": "loss and accuracy by epoch",
     "confusion_matrix.png": "which digit was taken for which",
     "first_layer_filters.png": "what the first layer looks for",
     "worst_mistakes.png": "the test images it got most wrong",
@@ -163,6 +165,12 @@ def _arguments_to_resume(
     words += ["--set", *settings] if settings else []
     words += ["--out", str(out)] if out else []
     return shlex.join([*words, "--resume"])
+
+
+def _share_cores() -> None:
+    """Leave the loader a core, unless the user has said how many threads BLAS may use."""
+    if not {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"} & set(os.environ):
+        limit_threads(max(1, cores() - 1))
 
 
 def _on_signals(trainer: Any) -> None:

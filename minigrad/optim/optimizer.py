@@ -12,7 +12,7 @@ from ..engine.backprop import enable_grad
 from ..engine.node import mutated
 from ..engine.tensor import Tensor
 
-BLOCK = 1 << 15  # elements: an update's dozen passes run over a block while it is in the cache
+BLOCK = 1 << 16  # elements: an update's dozen passes run over a block while it is in the cache
 
 
 class Optimizer:

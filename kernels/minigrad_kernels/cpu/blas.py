@@ -10,8 +10,9 @@ from __future__ import annotations
 import ctypes
 import os
 from pathlib import Path
+from typing import Any
 
-__all__ = ["choose_core", "core_in_use", "has_avx512"]
+__all__ = ["choose_core", "core_in_use", "has_avx512", "limit_threads"]
 
 # What OpenBLAS's SkylakeX kernels use; a processor with all of these runs them.
 _NEEDED = {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}
@@ -42,6 +43,29 @@ def core_in_use() -> str | None:
 
     None if no OpenBLAS is loaded, or it cannot be asked.
     """
+    ask = _openblas("get_corename")
+    if ask is None:
+        return None
+    ask.restype = ctypes.c_char_p
+    return ask().decode()
+
+
+def limit_threads(count: int) -> bool:
+    """Let OpenBLAS use `count` threads from now on; False if there is none to tell.
+
+    Its threads wait for each other by spinning, so that small products slow down many times over
+    when another thread or program wants the same cores.
+    """
+    tell = _openblas("set_num_threads")
+    if tell is None:
+        return False
+    tell.argtypes, tell.restype = [ctypes.c_int], None
+    tell(count)
+    return True
+
+
+def _openblas(function: str) -> Any:
+    """A function of the OpenBLAS that NumPy has loaded, under whichever name its build gives it."""
     try:
         maps = Path("/proc/self/maps").read_text()
     except OSError:
@@ -52,8 +76,7 @@ def core_in_use() -> str | None:
         library = ctypes.CDLL(path)
         for prefix in ("scipy_openblas", "openblas"):
             for suffix in ("64_", ""):
-                ask = getattr(library, f"{prefix}_get_corename{suffix}", None)
-                if ask is not None:
-                    ask.restype = ctypes.c_char_p
-                    return ask().decode()
+                found = getattr(library, f"{prefix}_{function}{suffix}", None)
+                if found is not None:
+                    return found
     return None
