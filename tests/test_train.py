@@ -137,8 +137,8 @@ def test_resuming_with_other_settings_is_refused(tmp_path):
 
 def test_a_checkpoint_holds_every_dtype_and_shape(tmp_path):
     tensors = {
-        "a": mg.randn(2, 3), "b": mg.tensor(np.array(3.5)), "c": mg.arange(4), "d": mg.zeros(0, 2, dtype="float16"),
-        "e": np.array([True, False]), "f": np.arange(6.0).reshape(2, 3).T,
+        "a": mg.randn(2, 3), "b": mg.tensor(np.array(3.5)), "c": mg.arange(4),
+        "d": mg.zeros(0, 2, dtype="float16"), "e": np.array([True, False]), "f": np.arange(6.0).reshape(2, 3).T,
     }  # fmt: skip
     save_checkpoint(tmp_path / "x.safetensors", tensors, {"epoch": 3, "nested": {"rate": 0.1}})
     found, data = load_checkpoint(tmp_path / "x.safetensors")
@@ -181,7 +181,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_rubbish(tmp_path, monkeypatch, c
         monkeypatch.setattr(os, "fdopen", full)
     else:
         monkeypatch.setattr(os, call, full)
-    with pytest.raises(OSError, match="cannot write .*: the disk is full; the old file is untouched"):
+    with pytest.raises(OSError, match=r"cannot write .*: the disk is full; the old file is untouched"):
         write_atomically(path, b"new" * 1000)
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["x"]

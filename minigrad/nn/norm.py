@@ -26,6 +26,8 @@ class _BatchNorm(Module):
         track_running_stats: bool = True,
         device: Any = None,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         check_size(type(self).__name__, num_features=num_features)
@@ -33,7 +35,7 @@ class _BatchNorm(Module):
         self.affine, self.track_running_stats = affine, track_running_stats
         new = lambda: new_parameter(num_features, device=device, dtype=dtype)
         self.weight = new() if affine else None
-        self.bias = new() if affine else None
+        self.bias = new() if affine and bias else None
         tracked = track_running_stats
         self.register_buffer("running_mean", new().detach() if tracked else None)
         self.register_buffer("running_var", new().detach() if tracked else None)
@@ -50,7 +52,9 @@ class _BatchNorm(Module):
         """Weight 1, bias 0, statistics forgotten."""
         self.reset_running_stats()
         if self.affine:
-            self.weight._data[...], self.bias._data[...] = 1, 0
+            self.weight._data[...] = 1
+        if self.bias is not None:
+            self.bias._data[...] = 0
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise by the batch in training (or if nothing is tracked), else by the running statistics."""
@@ -73,7 +77,7 @@ class _BatchNorm(Module):
         """The settings."""
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
 
 
