@@ -138,7 +138,8 @@ def test_resuming_with_other_settings_is_refused(tmp_path):
 def test_a_checkpoint_holds_every_dtype_and_shape(tmp_path):
     tensors = {
         "a": mg.randn(2, 3), "b": mg.tensor(np.array(3.5)), "c": mg.arange(4),
-        "d": mg.zeros(0, 2, dtype="float16"), "e": np.array([True, False]), "f": np.arange(6.0).reshape(2, 3).T,
+        "d": mg.zeros(0, 2, dtype="float16"), "e": np.array([True, False]),
+        "f": np.arange(6.0).reshape(2, 3).T,
     }  # fmt: skip
     save_checkpoint(tmp_path / "x.safetensors", tensors, {"epoch": 3, "nested": {"rate": 0.1}})
     found, data = load_checkpoint(tmp_path / "x.safetensors")
@@ -244,7 +245,7 @@ run.trainer.fit()
 
 
 def kill_at_random(folder, kills, seed):
-    """Start, kill -9 at a random moment, check that the checkpoint loads, resume; to the end after `kills`."""
+    """Start, kill -9 at a random moment, see that the checkpoint loads, resume; to the end after `kills`."""
     rng = python_random.Random(seed)
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = 0

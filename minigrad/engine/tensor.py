@@ -277,10 +277,10 @@ class Tensor(Methods):
     __array_priority__ = 1000
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kw: Any) -> Any:
-        meaning = ufunc if method == "__call__" else getattr(ufunc, method)
-        return _translate(
-            meaning, f"np.{ufunc.__name__}" + (f".{method}" if method != "__call__" else ""), inputs, kw
-        )
+        if method == "__call__":
+            return _translate(ufunc, f"np.{ufunc.__name__}", inputs, kw)
+        kw.setdefault("axis", 0)  # np.add.reduce(t) sums the first axis only, unlike np.sum(t)
+        return _translate(getattr(ufunc, method), f"np.{ufunc.__name__}.{method}", inputs, kw)
 
     def __array_function__(self, func: Any, types: Any, args: tuple, kw: dict) -> Any:
         return _translate(func, f"np.{func.__name__}", args, kw)

@@ -359,7 +359,6 @@ NUMPY[np.ndim] = lambda x: x.ndim
 NUMPY[np.size] = lambda x, axis=None: x.size if axis is None else x.shape[axis]
 NUMPY[np.reshape] = reshape
 NUMPY[np.transpose] = transpose
-NUMPY[np.permute_dims] = permute
 NUMPY[np.swapaxes] = Tensor.swapaxes = swapaxes
 NUMPY[np.moveaxis] = Tensor.moveaxis = moveaxis
 NUMPY[np.expand_dims] = Tensor.unsqueeze = expand_dims
