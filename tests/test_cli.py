@@ -1,0 +1,167 @@
+"""The command line as a user types it: what it prints, leaves behind, and how it refuses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from minigrad import cli, doctor
+from minigrad.io import load_checkpoint
+
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join(sys.path),
+    "OPENBLAS_NUM_THREADS": "1",
+    "COLUMNS": "200",
+}
+
+
+def run(*words, **kw):
+    return subprocess.run(
+        [sys.executable, "-m", "minigrad", *map(str, words)],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        **kw,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "mlp"
+    done = run("train", "mlp", "--out", folder, "--set", "epochs=3", "seed=1")
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_train_tells_its_result_and_the_files_it_left(trained):
+    folder, said = trained
+    assert "test accuracy" in said and said.count("epoch ") == 4 and "\x1b" not in said
+    for name in cli.FILES:
+        assert (folder / name).stat().st_size > 0 and name in said
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert (
+        metrics["settings"]["epochs"] == 3 and metrics["seeds"] == [1] and 0.5 < metrics["test_accuracy"] <= 1
+    )
+
+
+def test_evaluate_and_predict(trained, tmp_path):
+    folder, _ = trained
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert f"test accuracy {100 * metrics['test_accuracy']:.2f} %" in run("evaluate", folder).stdout
+    from minigrad.data import digits
+
+    image = digits("test")[0][0]
+    np.save(tmp_path / "digit.npy", image)
+    said = run("predict", folder, tmp_path / "digit.npy").stdout.split()
+    assert len(said) == 9 and said[2::3] == ["%"] * 3
+    from PIL import Image
+
+    Image.fromarray(255 - np.kron(image * 15, np.ones((9, 9))).astype(np.uint8)).save(
+        tmp_path / "digit.png"
+    )  # dark on light
+    assert run("predict", folder, tmp_path / "digit.png").stdout.split()[0] == said[0]
+
+
+MISTAKES = [
+    (["train", "lenet6"], 1, "there is no 'lenet6', only lenet5, mlp, resnet; did you mean 'lenet5'?"),
+    (["train", "resnet", "--data", "mnist"], 1, "resnet trains on digits, not on 'mnist'"),
+    (["train", "mlp", "--data", "mnist", "--data-dir", "/nowhere"], 1, "MNIST"),
+    (["train", "mlp", "--set", "epoch=3"], 1, "did you mean 'epochs'?"),
+    (["train", "mlp", "--set", "lr=fast"], 1, "expected a value of type float (lr='fast')"),
+    (["train", "mlp", "--device", "gpu"], 1, "expected 'cpu', 'cuda' or 'cuda:N', got 'gpu'"),
+    (["train", "mlp", "--resume"], 1, "holds no run to resume"),
+    (["train"], 2, "Missing argument"),
+    (["train", "mlp", "--epochs", "3"], 2, "No such option"),
+    (["trian", "mlp"], 2, "No such command"),
+    (["evaluate", "nowhere"], 1, "holds no checkpoint"),
+    (["gradcheck", "--op", "nope"], 1, "there is no op 'nope'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "code", "told"), MISTAKES, ids=[" ".join(w) for w, *_ in MISTAKES])
+def test_a_mistake_is_one_line_and_no_traceback(words, code, told, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["minigrad", *words])
+    monkeypatch.setattr(cli, "_faster_blas", lambda: None)
+    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "cache"))
+    if "/nowhere" in words:
+        import minigrad.data.datasets as sets
+
+        monkeypatch.setattr(
+            sets, "_download", lambda *a, **k: (_ for _ in ()).throw(FileNotFoundError("MNIST: no network"))
+        )
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    said = capsys.readouterr().err
+    assert end.value.code == code and told in said and len(said.strip().splitlines()) == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_finished_run_is_not_overwritten_by_accident(trained):
+    folder, _ = trained
+    before = (folder / "best.safetensors").read_bytes()
+    again = run("train", "mlp", "--out", folder)
+    assert again.returncode == 1 and "--resume" in again.stderr and "--overwrite" in again.stderr
+    assert (folder / "best.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_a_checkpoint_and_says_how_to_go_on(tmp_path, number):
+    folder = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "minigrad", "train", "mlp", "--out", str(folder), "--set", "epochs=200"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
+    )  # fmt: skip
+    while "epoch" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(number)
+    said, errors = process.communicate()
+    assert process.returncode == 130 and not errors
+    assert f"minigrad train mlp --set epochs=200 --out {folder} --resume" in said
+    _, data = load_checkpoint(folder / "last.safetensors")
+    assert data["history"]
+
+
+def test_gradcheck_prints_the_table_and_writes_rows(tmp_path):
+    done = run("gradcheck", "--op", "tanh", "--op", "relu", "--json", tmp_path / "rows.json")
+    assert done.returncode == 0 and "complex-step" in done.stdout and "all right" in done.stdout
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    assert [r["op"] for r in rows] == ["tanh", "relu"]
+    assert {"op", "method", "order1", "order2"} <= set(rows[0]) and rows[0]["order1"] <= 1e-12
+
+
+def test_recipes_doctor_and_version():
+    said = run("recipes").stdout
+    assert "lenet5" in said and "mnist" in said and "99.0 %" in said
+    assert "NumPy" in run("doctor").stdout
+    assert run("--version").stdout.startswith("minigrad ")
+
+
+def test_doctor_gives_the_one_right_command():
+    assert doctor.cupy_command("12.4") == "pip install cupy-cuda12x"
+    assert doctor.cupy_command("13.0") == "pip install 'cupy-cuda13x[ctk]'"
+    assert "update" in doctor.cupy_command("11.8")
+
+
+def test_several_values_may_follow_one_set():
+    spread = cli.spread_set(["train", "mlp", "--set", "lr=1", "epochs=2", "--out", "x", "--set", "seed=3"])
+    assert spread == ["train", "mlp", "--set", "lr=1", "--set", "epochs=2", "--out", "x", "--set", "seed=3"]
+    assert cli.spread_set(["train", "--set"]) == ["train", "--set"]
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path):
+    (tmp_path / "typer.py").write_text("raise ImportError")
+    environment = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-m", "minigrad", "recipes"], capture_output=True, text=True, env=environment
+    )
+    assert (
+        done.returncode == 1
+        and "pip install 'minigrad[train]'" in done.stderr
+        and "Traceback" not in done.stderr
+    )

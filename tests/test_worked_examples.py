@@ -1,0 +1,106 @@
+"""Textbook examples with exact answers: graph blocks, the hinge, a two-layer net, convolution and pooling by hand."""
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.models import LeNet5, resnet20
+from minigrad.nn import functional as F
+
+IMAGE = [[1, 1, 1, 0, 0], [0, 1, 1, 1, 0], [0, 0, 1, 1, 1], [0, 0, 1, 1, 0], [0, 1, 1, 0, 0]]
+CROSS = [[1, 0, 1], [0, 1, 0], [1, 0, 1]]
+NINE = np.arange(1.0, 10.0).reshape(3, 3).tolist()
+
+
+def conv(image, kernel, padding):
+    return F.conv2d(
+        mg.tensor([[image]], dtype="float64"), mg.tensor([[kernel]], dtype="float64"), padding=padding
+    )[0, 0].tolist()
+
+
+@pytest.mark.parametrize(("w", "margin"), [([2.0, -1.0], "inside"), ([9.0, 1.0], "outside")])
+def test_hinge(w, margin):
+    phi, y = np.array([0.5, 1.0]), 1.0
+    w = mg.tensor(np.array(w), requires_grad=True)
+    mg.maximum(1.0 - (w * mg.tensor(phi)).sum() * y, 0.0).backward()
+    assert w.grad.tolist() == ((-y * phi).tolist() if margin == "inside" else [0.0, 0.0])
+
+
+def test_two_layer_net():
+    t = lambda v: mg.tensor(np.array(v), requires_grad=True)
+    phi, y, v1, v2, w = t([1.5, -0.7, 0.6]), t(1.8), t([1.1, -1.0, -0.5]), t([2.0, 1.0, 1.2]), t([2.0, 0.6])
+    hidden = mg.sigmoid(mg.stack([v1 @ phi, v2 @ phi]))
+    score = w @ hidden
+    loss = (score - y) ** 2
+    loss.backward()
+    near = lambda got, wanted: np.testing.assert_allclose(got, wanted, rtol=1e-13)
+    near(score.item(), 2.3439769527315795)
+    near(loss.item(), 0.2959109251031350)
+    near(y.grad.item(), -1.0879539054631590)
+    near(w.grad.tolist(), [0.9638701718224371, 1.0373308939918027])
+    near(v1.grad.tolist(), [0.3297950650227304, -0.1539043636772742, 0.1319180260090922])
+    near(v2.grad.tolist(), [0.0434407488536063, -0.0202723494650163, 0.0173762995414425])
+    near(phi.grad.tolist(), [0.2997707128214774, -0.1909028774460828, -0.0751790892580251])
+
+
+def test_padding_by_hand():
+    kernel = [[10, 20, 30], [40, 50, 60], [30, 20, 10]]
+    assert conv(NINE, kernel, 1) == [[300, 600, 500], [800, 1370, 1000], [1060, 1540, 940]]
+
+
+def test_valid_same_and_full():
+    assert conv(IMAGE, CROSS, "valid") == [[4, 3, 4], [2, 4, 3], [2, 3, 4]]
+    assert conv(IMAGE, CROSS, "same") == [
+        [2, 2, 3, 1, 1],
+        [1, 4, 3, 4, 1],
+        [1, 2, 4, 3, 3],
+        [1, 2, 3, 4, 1],
+        [0, 2, 2, 1, 1],
+    ]
+    full = ["1121100", "0223110", "1143411", "0124330", "0123411", "0022110", "0111100"]
+    assert conv(IMAGE, CROSS, "full") == [[int(c) for c in row] for row in full]
+
+
+def test_the_classic_kernels():
+    kernels = [
+        [[0, 0, 0], [0, 1, 0], [0, 0, 0]], [[1, 0, -1], [0, 0, 0], [-1, 0, 1]], [[0, 1, 0], [1, -4, 1], [0, 1, 0]],
+        [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]], [[0, -1, 0], [-1, 5, -1], [0, -1, 0]],
+    ]  # fmt: skip
+    assert [conv(NINE, k, 1)[1][1] for k in kernels] == [5, 0, 0, 0, 5]
+    assert conv(NINE, kernels[4], 1) == [[-1, 1, 7], [7, 5, 13], [23, 19, 31]]
+    assert conv(NINE, kernels[2], 1) == [[2, 1, -4], [-3, 0, -7], [-16, -11, -22]]
+    assert conv(NINE, np.full((3, 3), 1 / 9).tolist(), 1)[0][0] == pytest.approx(4 / 3)
+
+
+def test_a_volume_and_a_stride():
+    x = mg.tensor([[[[3.0, 1], [4, 1]], [[2, -1], [-3, 1]], [[1, -1], [2, -1]]]])
+    w = mg.tensor([[[[-2.0, 3], [5, -1]]] * 3])
+    assert F.conv2d(x, w, mg.tensor([-2.0])).item() == -3.0
+    assert F.conv2d(mg.zeros(1, 1, 16, 16), mg.zeros(1, 1, 3, 3), stride=2, padding=1).shape == (1, 1, 8, 8)
+    assert F.conv2d(mg.zeros(1, 1, 55, 55), mg.zeros(1, 1, 11, 11), padding=5).shape == (1, 1, 55, 55)
+
+
+def test_max_pooling():
+    x = mg.tensor([[[[1.0, 1, 2, 4], [5, 6, 7, 8], [3, 2, 1, 0], [1, 2, 3, 4]]]])
+    assert F.max_pool2d(x, 2)[0, 0].tolist() == [[6, 8], [3, 4]]
+
+
+def test_parameter_counts():
+    count = lambda m: sum(p.size for p in m.parameters())
+    assert count(mg.nn.Conv2d(3, 96, 11)) == 34_944
+    assert count(mg.nn.Conv2d(3, 2, 5)) == 152
+    assert (count(LeNet5()), count(resnet20())) == (61_706, 269_722)
+
+
+def test_three_by_three_edges_have_three_nonzeros_a_row_and_shifts_commute():
+    jacobian = mg.jacobian(lambda x: F.conv1d(x, mg.ones(1, 1, 3)), mg.ones(1, 1, 6)).reshape(4, 6).numpy()
+    assert ((jacobian != 0).sum(axis=1) == 3).all()
+    x, w = (mg.randint(-9, 9, shape).float() for shape in ((1, 1, 9, 9), (1, 1, 3, 3)))  # whole numbers: sums are exact
+    shifted = F.conv2d(mg.roll(x, 1, 3), w).numpy()[..., 1:]
+    np.testing.assert_array_equal(shifted, F.conv2d(x, w).numpy()[..., :-1])
+
+
+def test_softmax_cross_entropy_of_uniform_scores_is_ln_k():
+    assert F.cross_entropy(mg.zeros(1, 7, dtype="float64"), mg.tensor([3])).item() == pytest.approx(
+        np.log(7), rel=1e-15
+    )
