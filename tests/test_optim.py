@@ -62,6 +62,16 @@ def test_updates_are_in_place_and_skip_what_has_no_gradient():
     assert p.grad is None
 
 
+def test_a_parameter_of_any_memory_order_is_updated():
+    memory = np.zeros((4, 3))
+    p = mg.asarray(memory.T).requires_grad_()
+    for name in ("SGD", "Adam"):
+        before = p.data.copy()
+        p.grad = mg.ones(3, 4, dtype="float64")
+        getattr(mg.optim, name)([p], lr=0.1).step()
+        np.testing.assert_allclose(p.data, before - 0.1, rtol=1e-6)
+
+
 def test_groups_have_settings_of_their_own():
     a, b = mg.zeros(1, requires_grad=True), mg.zeros(1, requires_grad=True)
     optimiser = mg.optim.SGD([{"params": [a]}, {"params": b, "lr": 1.0}], lr=0.1)

@@ -107,6 +107,9 @@ class Optimizer:
     def _blocks(self, *arrays: Any) -> Iterator[tuple[Any, ...]]:
         """The arrays, all flat, a cache-sized stretch at a time, and two scratch arrays of that size."""
         p = arrays[0]
+        if not p.flags.c_contiguous:  # flat, it would be a copy, and the update lost
+            yield (*arrays, xp_of(p).empty_like(p), xp_of(p).empty_like(p))
+            return
         flat = [a.reshape(-1) for a in arrays]
         key = (xp_of(p), p.dtype)
         if key not in self._scratch:
