@@ -19,20 +19,12 @@ from .engine.backend import (
     set_default_device,
     set_default_dtype,
 )
-from .engine.backprop import (
-    Step,
-    backprop,
-    checkpoint,
-    enable_grad,
-    grad,
-    is_grad_enabled,
-    no_grad,
-    set_grad_enabled,
-)
+from .engine.backprop import Step, backprop, checkpoint, grad
 from .engine.derivatives import hessian, jacobian, jvp, vjp
 from .engine.node import Node
 from .engine.op import elementwise, op, reference_mode
 from .engine.random import Generator, get_state, initial_seed, manual_seed, set_state
+from .engine.recording import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .engine.tensor import Tensor
 from .gradcheck import gradcheck
 from .ops.activation import relu, sigmoid

@@ -87,6 +87,8 @@ def train(
         list[str] | None, typer.Option("--set", help="name=value ...: lr, epochs, batch_size, seed ...")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="folder for the run; runs/RECIPE-DATA by default")] = None,
+    seed: Annotated[int | None, typer.Option(help="the same as --set seed=N")] = None,
+    workers: Annotated[int | None, typer.Option(help="the same as --set workers=N")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on from the folder's last checkpoint")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="begin anew in a folder that holds a run")
@@ -97,6 +99,8 @@ def train(
     from .runs import LAST, Run
 
     folder = out or Path("runs") / f"{recipe}-{data}"
+    named = {"seed": seed, "workers": workers}
+    settings = [*(settings or []), *(f"{k}={v}" for k, v in named.items() if v is not None)]
     _ = Device(device).xp  # a missing GPU is told at once
     begun = (folder / LAST).exists()
     if begun and not (resume or overwrite):
@@ -105,7 +109,7 @@ def train(
         )
     if resume and not begun:
         raise FileNotFoundError(f"train: {folder} holds no run to resume; leave --resume out")
-    run = Run(recipe, data, folder, settings or [], device, data_dir, _command())
+    run = Run(recipe, data, folder, settings, device, data_dir, _command())
     if resume:
         run.trainer.resume()
     elif begun:
@@ -303,9 +307,16 @@ def main() -> None:
         if debug:
             raise
         show = getattr(error, "format_message", None)  # usage errors of the parser
-        print(f"minigrad: {show() if show else error}", file=sys.stderr)
+        print(f"minigrad: {show() if show else _told(error)}", file=sys.stderr)
         sys.exit(2 if show else 1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _told(error: Exception) -> str:
+    """What an error says, without Python's `[Errno 28]`; its kind where it says nothing."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
 
 
 def _faster_blas() -> None:

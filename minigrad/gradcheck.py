@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .engine import backend
-from .engine.backprop import enable_grad, grad, no_grad
+from .engine.backprop import grad
 from .engine.random import Generator
+from .engine.recording import enable_grad, no_grad
 from .engine.tensor import Tensor, wrap
 
 STEP = 1e-30  # of the complex step: so small that h^2 vanishes, and nothing is subtracted

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import difflib
-import io
 import json
 import platform
 import time
@@ -19,7 +17,7 @@ from .inspect import plots
 from .io import load_checkpoint, write_atomically
 from .recipes import RECIPES, Recipe, Split, find
 from .recipes.base import augmentation, load, normalise
-from .train import BEST, LAST, Settings, Trainer, part, predict, score
+from .train import BEST, LAST, TABLE, Settings, Trainer, part, predict, score, write_history
 
 
 def apply_settings(settings: Settings, changes: list[str]) -> Settings:
@@ -94,22 +92,13 @@ class Run:
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }  # fmt: skip
         write_atomically(self.folder / "metrics.json", (json.dumps(metrics, indent=2) + "\n").encode())
-        write_history(trainer.history, self.folder / "metrics.csv")
+        write_history(trainer.history, self.folder / TABLE)
         plots.learning_curves(trainer.history, self.folder / "learning_curves.png")
         plots.confusion_matrix(labels, probabilities.argmax(1), self.folder / "confusion_matrix.png")
         weights = dict(trainer.model.named_parameters())[self.recipe.first_layer]
         plots.filters(weights.detach().cpu().numpy(), self.folder / "first_layer_filters.png")
         plots.worst_mistakes(images, labels, probabilities, self.folder / "worst_mistakes.png")
         return metrics
-
-
-def write_history(history: list[dict[str, float]], path: Path) -> None:
-    """The history as CSV, a row per epoch."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    write_atomically(path, text.getvalue().encode())
 
 
 def open_run(folder: str | Path) -> tuple[Recipe, Any, dict[str, Any]]:

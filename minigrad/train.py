@@ -7,7 +7,9 @@ for bit.
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import math
 import time
 from collections.abc import Callable
@@ -19,12 +21,12 @@ import numpy as np
 from . import optim
 from .data import DataLoader, TensorDataset, check_finite
 from .engine import random
-from .engine.backprop import no_grad
+from .engine.recording import no_grad
 from .engine.tensor import Tensor
-from .io import load_checkpoint, save_checkpoint
+from .io import load_checkpoint, save_checkpoint, sweep, write_atomically
 from .nn import CrossEntropyLoss, Module
 
-LAST, BEST = "last.safetensors", "best.safetensors"
+LAST, BEST, TABLE = "last.safetensors", "best.safetensors", "metrics.csv"
 
 
 @dataclasses.dataclass
@@ -127,11 +129,13 @@ class Trainer:
 
     # -- the loop
 
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # a run that blows up says so itself
     def fit(self, watcher: Watcher | None = None) -> bool:
         """Train to the end, to early stopping, or until `stop` is set; True if it ran to an end."""
         watcher = watcher or Silent()
         self.began = time.monotonic() - self.spent
         self.saved = time.monotonic()
+        sweep(self.folder)
         if not (self.folder / LAST).exists():
             self.save(LAST)
         while len(self.history) < self.settings.epochs and not self._exhausted():
@@ -159,6 +163,7 @@ class Trainer:
         if best:
             self.save(BEST)
         self.save(LAST)
+        write_history(self.history, self.folder / TABLE)
         watcher.end(row, best)
         return not self.stop or len(self.history) >= self.settings.epochs
 
@@ -171,10 +176,7 @@ class Trainer:
         loss = self.criterion(scores, labels)
         value = loss.item()
         if not math.isfinite(value):
-            raise FloatingPointError(
-                f"train: the loss became {value} in epoch {len(self.history) + 1}; "
-                f"the last good checkpoint is {self.folder / LAST}; try a smaller lr (now {self.settings.lr})"
-            )
+            raise self._blew_up(f"the loss became {value}")
         loss.backward()
         self.optimiser.step()
         self.schedule.step()
@@ -183,9 +185,18 @@ class Trainer:
         self.sums[1] += int((scores.detach().argmax(1) == labels).sum())
         self.sums[2] += n
 
+    def _blew_up(self, what: str) -> FloatingPointError:
+        """The error for numbers that are no longer finite; nothing of them has been saved."""
+        return FloatingPointError(
+            f"train: {what} in epoch {len(self.history) + 1}; "
+            f"the last good checkpoint is {self.folder / LAST}; try a smaller lr (now {self.settings.lr})"
+        )
+
     def _close_epoch(self) -> dict[str, float]:
         """Validate and write the epoch's row."""
         val_loss, val_accuracy = score(self.model, *self.validation, device=self.device)[:2]
+        if not math.isfinite(val_loss):
+            raise self._blew_up(f"the validation loss became {val_loss}")
         self.history.append(
             {
                 "epoch": len(self.history) + 1,
@@ -213,6 +224,9 @@ class Trainer:
         self.spent = time.monotonic() - self.began
         state = self.optimiser.state_dict()
         tensors: dict[str, Any] = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        for key, value in tensors.items():  # a finite loss may still have a gradient that overflows
+            if not np.isfinite(value.cpu().numpy()).all():
+                raise self._blew_up(f"{key[6:]} is no longer finite")
         numbers: dict[str, Any] = {}
         for i, entries in state["state"].items():
             for key, value in entries.items():
@@ -240,6 +254,10 @@ class Trainer:
     def resume(self) -> None:
         """Go on from `last`. Raises ValueError if it is of other settings or another model."""
         tensors, data = load_checkpoint(self.folder / LAST)
+        for name in ("recipe", "data"):
+            was, now = data["notes"].get(name), self.notes.get(name)
+            if was != now:
+                raise ValueError(f"resume: {self.folder} is a run of {name} {was!r}, not {now!r}")
         changed = [
             f"{k}={v!r} (was {data['settings'].get(k)!r})"
             for k, v in dataclasses.asdict(self.settings).items()
@@ -257,6 +275,15 @@ class Trainer:
         random.set_state(data["random"])
         self.loader.load_state_dict(data["loader"])
         self.history, self.sums, self.spent = data["history"], data["sums"], data["spent"]
+
+
+def write_history(history: list[dict[str, float]], path: Path) -> None:
+    """The history as CSV, a row per epoch."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_atomically(path, text.getvalue().encode())
 
 
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -244,6 +244,16 @@ def test_vjp_jvp_jacobian_hessian():
         mg.hessian(f, a)
 
 
+def test_second_derivatives_through_transposes_and_jacobians():
+    a = mg.tensor(np.arange(6.0).reshape(1, 2, 3))
+    turned = lambda x: mg.transpose(x, (-1, 0, -2)) ** 2 * mg.tensor(np.arange(6.0).reshape(3, 1, 2))
+    assert mg.gradcheck(turned, a, order=2)
+    x = leaf(1.0, 2.0)
+    rows = mg.jacobian(lambda t: t * t * t, x, create_graph=True)
+    (second,) = mg.grad(rows.sum(), [x])
+    assert second.tolist() == [6.0, 12.0]
+
+
 # ---------------------------------------------------------------- fused ops
 
 
@@ -323,6 +333,11 @@ def test_no_grad_is_per_thread_and_restores():
             assert (x * x).requires_grad
     assert seen == [True]
     assert mg.is_grad_enabled()
+    with mg.set_grad_enabled(False):
+        assert not mg.is_grad_enabled()
+    mg.set_grad_enabled(False)
+    assert not (x * x).requires_grad
+    mg.set_grad_enabled(True)
 
     @mg.no_grad()
     def decorated(t):

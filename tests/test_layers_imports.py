@@ -33,7 +33,10 @@ LAYERS = [
     ["minigrad.__main__"],
 ]
 # Reading order inside the engine: a file imports what stands before it.
-ENGINE = ["backend", "random", "node", "tensor", "vjp", "op", "adjoint", "backprop", "anomaly", "derivatives"]
+ENGINE = [
+    "backend", "random", "node", "recording", "tensor", "vjp",
+    "op", "adjoint", "backprop", "anomaly", "derivatives",
+]  # fmt: skip
 TIERS = {name: tier for tier, names in enumerate(LAYERS) for name in names}
 
 

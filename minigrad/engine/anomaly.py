@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from .backend import is_float, to_numpy
-from .backprop import _recording
-from .node import Node, mode
+from .node import Node
+from .recording import enter, leave, recording
 from .tensor import Tensor
 
 
-class detect_anomaly(_recording):
+class detect_anomaly(recording):
     """`with detect_anomaly():` the forward and backward inside name the op that goes wrong.
 
     Raises FloatingPointError at the first op whose result is not finite though its inputs are, or
@@ -38,13 +38,12 @@ class detect_anomaly(_recording):
         self.quiet = np.errstate(all="ignore")  # NumPy's own warnings say less than what is raised here
 
     def __enter__(self) -> None:
-        self.former.append(mode.recording)
-        mode.recording = Watcher()
+        enter(Watcher())
         self.quiet.__enter__()
 
     def __exit__(self, *exc: object) -> None:
         self.quiet.__exit__(*exc)
-        super().__exit__(*exc)
+        leave()
 
 
 class Watcher:

@@ -7,7 +7,6 @@ received all its gradient, so a heap does it, without recursion, at any depth.
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from .adjoint import cast, identity, sum_to
 from .backend import xp_of
 from .node import Node, Sink, changed_since, last_change, mode
 from .op import Op
+from .recording import enable_grad, no_grad, recording
 from .tensor import Tensor, wrap
 from .vjp import Plan
 
@@ -235,7 +235,7 @@ def backward(
     tensor(4.)
     """
     retain = create_graph if retain_graph is None else retain_graph
-    with _recording(create_graph):
+    with recording(create_graph):
         for node, g, _ in backprop(self, gradient, retain, create_graph):
             if node.sink is not None:
                 _gather(node, g)
@@ -285,7 +285,7 @@ def grad(
     found: dict[Node, Any] = {}
     root, _ = _seed(y, grad_outputs, create_graph)
     retain = create_graph if retain_graph is None else retain_graph
-    with _recording(create_graph):
+    with recording(create_graph):
         for node, g, _ in backprop(y, grad_outputs, retain, create_graph, _between(root, wanted)):
             if node in wanted:
                 found[node] = g if isinstance(g, Tensor) else wrap(xp_of(g).array(g), None)
@@ -316,47 +316,6 @@ def _between(root: Node, wanted: set[Node]) -> set[Node] | None:
         if node in wanted or any(s in useful for s in node.inputs):
             useful.add(node)
     return useful
-
-
-# ---------------------------------------------------------------- recording on and off
-
-
-class _recording(contextlib.ContextDecorator):
-    """Set for this thread whether ops record nodes; restores what was before."""
-
-    def __init__(self, on: bool) -> None:
-        self.on = on
-        self.former: list = []  # a stack, since one object may be entered again inside itself
-
-    def __enter__(self) -> None:
-        self.former.append(mode.recording)
-        mode.recording = self.on and (mode.recording or True)
-
-    def __exit__(self, *exc: object) -> None:
-        mode.recording = self.former.pop()
-
-
-class no_grad(_recording):
-    """`with no_grad():` (or `@no_grad()`): ops record nothing, in this thread."""
-
-    def __init__(self) -> None:
-        super().__init__(False)
-
-
-class enable_grad(_recording):
-    """`with enable_grad():` records again inside no_grad()."""
-
-    def __init__(self) -> None:
-        super().__init__(True)
-
-
-class set_grad_enabled(_recording):
-    """`with set_grad_enabled(flag):` as a context manager."""
-
-
-def is_grad_enabled() -> bool:
-    """True if ops record nodes in this thread."""
-    return bool(mode.recording)
 
 
 # ---------------------------------------------------------------- checkpointing

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .backend import xp_of
-from .backprop import enable_grad, grad
+from .backprop import grad
+from .recording import enable_grad
 from .tensor import NUMPY, Tensor, wrap
 
 

@@ -21,6 +21,8 @@ import numpy as np
 from ..engine.backend import to_numpy
 from ..engine.tensor import Tensor
 
+PART = ".part"  # how unfinished files end
+
 
 def _safetensors() -> Any:
     try:
@@ -37,7 +39,7 @@ def write_atomically(path: str | Path, data: bytes) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
@@ -52,6 +54,12 @@ def write_atomically(path: str | Path, data: bytes) -> None:
         left = "the old file is untouched" if path.exists() else "nothing was left behind"
         reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
         raise OSError(error.errno, f"cannot write {path}: {reason}; {left}") from None
+
+
+def sweep(folder: str | Path) -> None:
+    """Remove the unfinished files that a killed process left in a folder that nobody is writing to."""
+    for path in Path(folder).glob(f".*.*{PART}"):
+        path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

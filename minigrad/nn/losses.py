@@ -6,13 +6,14 @@ from typing import Any
 
 from ..engine.tensor import Tensor
 from . import functional as F
+from .loss_functions import check_reduction
 from .module import Module
 
 
 class _Loss(Module):
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()
-        F.check_reduction(type(self).__name__, reduction)
+        check_reduction(type(self).__name__, reduction)
         self.reduction = reduction
 
 
@@ -135,7 +136,7 @@ class KLDivLoss(_Loss):
 
     def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
         Module.__init__(self)
-        F.check_reduction("KLDivLoss", reduction, ("batchmean",))
+        check_reduction("KLDivLoss", reduction, ("batchmean",))
         self.reduction, self.log_target = reduction, log_target
 
     def forward(self, x: Tensor, target: Any) -> Tensor:

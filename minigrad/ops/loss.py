@@ -15,13 +15,14 @@ from .shape import expand_dims, moveaxis
 from .softmax import _shifted, log_softmax
 
 
-def check_labels(name: str, target: Array, classes: int, ignore_index: int) -> None:
+def check_labels(name: str, target: Array, classes: int, ignore_index: int | None = None) -> None:
     """Labels must be whole numbers in [0, classes), or ignore_index; name the first that is not."""
     if target.dtype.kind not in "iu":
         raise TypeError(
             f"{name}: expected integer class labels, got {target.dtype}; use target.astype('int64')"
         )
-    bad = ((target < 0) | (target >= classes)) & (target != ignore_index)
+    bad = (target < 0) | (target >= classes)
+    bad = bad if ignore_index is None else bad & (target != ignore_index)
     if bad.any():
         where_ = tuple(int(i[0]) for i in bad.nonzero())
         at = ", ".join(map(str, where_))

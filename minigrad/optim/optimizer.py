@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..engine.backend import xp_of
-from ..engine.backprop import enable_grad
 from ..engine.node import mutated
+from ..engine.recording import enable_grad
 from ..engine.tensor import Tensor
 
 BLOCK = 1 << 16  # elements: an update's dozen passes run over a block while it is in the cache
