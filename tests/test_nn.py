@@ -318,6 +318,7 @@ def test_dropout_keeps_its_rate_and_its_expectation():
 
 ERRORS = [
     (lambda: nn.Sequential(nn.Flatten(), nn.Linear(640, 10))(mg.ones(2, 128, 10)), r"Flatten gives 1280 = 128\*10, Linear expects 640"),
+    (lambda: nn.Linear(640, 10)(mg.ones(2, 128, 10, requires_grad=True).flatten(1)), r"Flatten gives 1280 = 128\*10, Linear expects 640"),
     (lambda: nn.Linear(4, 2)(mg.ones(3, 5)), r"expected in_features=4, got x of shape \(3, 5\)"),
     (lambda: nn.Linear(0, 2), r"in_features=0"),
     (lambda: nn.Conv2d(3, 4, 3)(mg.ones(1, 2, 5, 5)), r"input has 2 channels, weight expects 3 = 3 x 1 group"),

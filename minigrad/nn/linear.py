@@ -26,6 +26,17 @@ def new_parameter(*shape: int, device: Any = None, dtype: Any = None) -> Paramet
     return Parameter(to_device(raw, default_device() if device is None else type(default_device())(device)))
 
 
+def _wrong_width(x: Tensor, wanted: int) -> str:
+    """Say what came; where x was flattened just before, say out of what."""
+    node = x.node
+    if x.ndim == 2 and node is not None and node.op is not None and node.op.name == "reshape":
+        before = node.inputs[0].shape
+        if len(before) > 2 and before[0] == x.shape[0]:
+            n, sizes = x.shape[1], "*".join(map(str, before[1:]))
+            return f"Linear: Flatten gives {n} = {sizes}, Linear expects {wanted}; set in_features={n}"
+    return f"Linear: expected in_features={wanted}, got x of shape {x.shape}"
+
+
 class Linear(Module):
     """y = x W^T + b: (..., in_features) -> (..., out_features).
 
@@ -51,7 +62,7 @@ class Linear(Module):
     def forward(self, x: Tensor) -> Tensor:
         """x W^T + b."""
         if x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(f"Linear: expected in_features={self.in_features}, got x of shape {x.shape}")
+            raise ValueError(_wrong_width(x, self.in_features))
         return linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
