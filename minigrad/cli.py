@@ -217,8 +217,8 @@ def predict(
     """The three likeliest classes of one image."""
     from .runs import classify, open_run, read_image
 
-    _, model, _ = open_run(run)
-    for digit, probability in classify(model, read_image(image))[:3]:
+    _, model, notes = open_run(run)
+    for digit, probability in classify(model, read_image(image, notes["data"]))[:3]:
         console.print(f"{digit}  {100 * probability:6.2f} %")
 
 

@@ -16,7 +16,7 @@ from .engine import random
 from .inspect import plots
 from .io import load_checkpoint, write_atomically
 from .recipes import RECIPES, Recipe, Split, find
-from .recipes.base import augmentation, load, normalise
+from .recipes.base import as_input, augmentation, load
 from .train import BEST, LAST, TABLE, Settings, Trainer, part, predict, score, write_history
 
 
@@ -119,9 +119,32 @@ def open_run(folder: str | Path) -> tuple[Recipe, Any, dict[str, Any]]:
     return recipe, model, notes
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """A picture of one digit as the recipes' (1, 1, 32, 32): dark on light or light on dark, any size."""
-    path = Path(path)
+# How a data set's pictures were made: their side, the longest side of the ink in them, their largest value.
+PICTURES = {"digits": (8, 8, 16.0), "mnist": (28, 20, 255.0)}
+
+
+def read_image(path: str | Path, data: str = "digits") -> np.ndarray:
+    """A picture of one digit as the recipes' (1, 1, 32, 32): dark on light or light on dark, any size.
+
+    One that has the size of the data's own is taken as it is; others are cut to their ink and scaled to
+    what the network has seen.
+    """
+    pixels = _grey(Path(path))
+    low, high = float(pixels.min()), float(pixels.max())
+    if high == low:
+        raise ValueError(f"predict: {path} is blank (every value is {low:g})")
+    pixels = (pixels - low) / (high - low)
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    if border.mean() > 0.5:  # dark ink on light paper; the recipes know ink as the large values
+        pixels = 1.0 - pixels
+    side, ink, top = PICTURES[data]
+    if pixels.shape != (side, side):
+        pixels = _cut(pixels, side, ink)
+    return as_input(top * pixels[None], data)
+
+
+def _grey(path: Path) -> np.ndarray:
+    """The file's pixels (H, W) as float64."""
     if not path.is_file():
         raise FileNotFoundError(f"predict: there is no file {path}")
     try:
@@ -129,26 +152,38 @@ def read_image(path: str | Path) -> np.ndarray:
     except ImportError:
         raise ImportError("predict: needs Pillow; pip install 'minigrad[train]'") from None
     try:
-        pixels = np.load(path) if path.suffix == ".npy" else np.asarray(Image.open(path).convert("L"))
-    except (UnidentifiedImageError, OSError, ValueError, EOFError) as error:
+        if path.suffix == ".npy":
+            pixels = np.load(path)
+        else:  # what shows through a transparent picture is white paper
+            picture = Image.open(path).convert("RGBA")
+            paper = Image.new("RGBA", picture.size, "white")
+            pixels = np.asarray(Image.alpha_composite(paper, picture).convert("L"))
+        pixels = np.asarray(pixels, np.float64).squeeze()
+    except (UnidentifiedImageError, OSError, ValueError, EOFError, SyntaxError, TypeError) as error:
         raise ValueError(f"predict: {path} cannot be read as an image ({error})") from None
-    pixels = np.asarray(pixels, np.float64).squeeze()
     if pixels.ndim != 2 or min(pixels.shape) < 2:
         raise ValueError(f"predict: expected one grey image (H, W), got shape {pixels.shape}")
     if not np.isfinite(pixels).all():
         raise ValueError("predict: the image holds NaN or infinite values")
-    low, high = float(pixels.min()), float(pixels.max())
-    pixels = (pixels - low) / (high - low) if high > low else np.zeros_like(pixels)
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    if border.mean() > 0.5:  # dark ink on light paper; the recipes know ink as the large values
-        pixels = 1.0 - pixels
-    scale = 28 / max(pixels.shape)
-    size = tuple(max(1, round(n * scale)) for n in pixels.shape)
-    small = Image.fromarray((255 * pixels).astype(np.uint8)).resize(size[::-1], Image.Resampling.BILINEAR)
-    frame = np.zeros((32, 32))
-    top, left = (32 - size[0]) // 2, (32 - size[1]) // 2
-    frame[top : top + size[0], left : left + size[1]] = np.asarray(small)
-    return normalise(frame, 255.0)[None, None]
+    return pixels
+
+
+def _cut(pixels: np.ndarray, side: int, ink: int) -> np.ndarray:
+    """Cut to the ink, which is scaled to `ink` and set into (side, side) by its centre of mass."""
+    from PIL import Image
+
+    rows, columns = np.nonzero(pixels.max(1) > 0.25)[0], np.nonzero(pixels.max(0) > 0.25)[0]
+    pixels = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    size = [max(1, round(n * ink / max(pixels.shape))) for n in pixels.shape]
+    picture = Image.fromarray(np.round(255 * pixels).astype(np.uint8))
+    small = np.asarray(picture.resize(size[::-1], Image.Resampling.BOX), np.float64) / 255
+    at = []
+    for axis, n in enumerate(size):
+        centre = small.sum(1 - axis) @ (np.arange(n) + 0.5) / small.sum()
+        at.append(min(max(0, round(side / 2 - centre)), side - n))
+    frame = np.zeros((side, side))
+    frame[at[0] : at[0] + size[0], at[1] : at[1] + size[1]] = small
+    return frame
 
 
 def classify(model: Any, image: np.ndarray) -> list[tuple[int, float]]:

@@ -289,7 +289,7 @@ def _fast_two(op: Op, general: Callable) -> Callable:
                 alike = type(x) is ndarray and type(y) is ndarray and x.dtype is y.dtype
             else:
                 y, n = b, None
-                alike = type(x) is ndarray and type(y) is float
+                alike = type(x) is ndarray and (type(y) is float or type(y) is int)
             if alike:
                 try:
                     z = forward(np, x, y)

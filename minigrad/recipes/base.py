@@ -62,19 +62,24 @@ def _enlarged(images: np.ndarray) -> np.ndarray:
     return _framed(np.einsum("ip,npq,jq->nij", matrix, images.astype(np.float64), matrix), 16.0)
 
 
+def as_input(images: np.ndarray, name: str) -> np.ndarray:
+    """Images of "digits" (N, 8, 8) in 0..16 or "mnist" (N, 28, 28) in 0..255, as (N, 1, 32, 32)."""
+    return _enlarged(images) if name == "digits" else _framed(images, 255.0)
+
+
 def load(name: str, data_dir: str | Path | None = None, download: bool = True) -> Split:
     """The three parts of "digits" or "mnist", as every recipe here takes them."""
     if name == "digits":
         parts = [digits(split) for split in ("train", "validation", "test")]
-        return Split(*[(_enlarged(images), labels) for images, labels in parts])
+        return Split(*[(as_input(images, name), labels) for images, labels in parts])
     if name == "mnist":
         images, labels = mnist(True, data_dir, download)
         test_images, test_labels = mnist(False, data_dir, download)
         # The last 5,000 training images choose the best epoch; the test images are looked at once, last.
         return Split(
-            (_framed(images[:-5000], 255.0), labels[:-5000]),
-            (_framed(images[-5000:], 255.0), labels[-5000:]),
-            (_framed(test_images, 255.0), test_labels),
+            (as_input(images[:-5000], name), labels[:-5000]),
+            (as_input(images[-5000:], name), labels[-5000:]),
+            (as_input(test_images, name), test_labels),
         )
     raise ValueError(f"data: expected 'digits' or 'mnist' (data={name!r})")
 
