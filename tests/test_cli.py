@@ -33,7 +33,7 @@ def run(*words, **kw):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "mlp"
-    done = run("train", "mlp", "--out", folder, "--set", "epochs=3", "seed=1")
+    done = run("train", "mlp", "--out", folder, "--set", "epochs=3", "--seed", "1")
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 
@@ -65,6 +65,44 @@ def test_evaluate_and_predict(trained, tmp_path):
         tmp_path / "digit.png"
     )  # dark on light
     assert run("predict", folder, tmp_path / "digit.png").stdout.split()[0] == said[0]
+
+
+def test_predict_sees_what_the_network_was_trained_on(tmp_path):
+    """One of the data's own size is taken as it is; a scan with margins is cut to its ink first."""
+    from PIL import Image
+
+    from minigrad.data import digits
+    from minigrad.recipes.base import load
+    from minigrad.runs import read_image
+
+    images, truth = digits("test")[0][:40], load("digits").test[0][:40]
+    for image, input_ in zip(images, truth, strict=True):
+        bright = image * (16 / image.max())  # pictures are read from their darkest to their brightest
+        np.save(tmp_path / "own.npy", bright)
+        assert abs(read_image(tmp_path / "own.npy") - input_).max() < 0.3
+        if image.max() == 16:
+            np.testing.assert_array_equal(read_image(tmp_path / "own.npy")[0], input_)
+        scan = np.zeros((300, 260), np.uint8)  # far from the middle, dark on light
+        scan[30:190, 70:230] = np.kron(image * 15, np.ones((20, 20)))
+        Image.fromarray(255 - scan).save(tmp_path / "scan.png")
+        seen = read_image(tmp_path / "scan.png")[0, 0]
+        likeness = np.corrcoef(seen.ravel(), input_.ravel())[0, 1]
+        moved = max(np.corrcoef(np.roll(seen, n, 1).ravel(), input_.ravel())[0, 1] for n in (-3, 0, 3))
+        assert max(likeness, moved) > 0.8
+
+
+def test_a_blank_or_strange_picture_is_told(trained, tmp_path):
+    from minigrad.runs import read_image
+
+    for array, told in (
+        (np.ones((9, 9)), "is blank"),
+        (np.zeros((4, 5, 3)), "expected one grey image"),
+        (np.full((9, 9), np.nan), "NaN"),
+        (np.array(["a", "b"]), "cannot be read"),
+    ):
+        np.save(tmp_path / "x.npy", array)
+        with pytest.raises(ValueError, match=told):
+            read_image(tmp_path / "x.npy")
 
 
 MISTAKES = [

@@ -125,6 +125,58 @@ def test_a_loss_that_explodes_stops_and_keeps_the_last_good_checkpoint(tmp_path)
     assert same(before, weights(tmp_path)[0])
 
 
+@pytest.mark.parametrize("at", [3, 8])
+def test_weights_that_stop_being_finite_are_never_saved(tmp_path, at):
+    """The loss may be finite and its gradient not: the damage shows one step later, after a checkpoint."""
+    run = trainer(tmp_path, optimiser="sgd")
+    step, done = run._step, []
+
+    def overflowing(images, labels):
+        step(images, labels)
+        done.append(1)
+        if len(done) == at:
+            run.model.net[1].weight.data[0, 0] = np.inf
+
+    run._step = overflowing
+    with pytest.raises(FloatingPointError, match=r"is no longer finite|the validation loss became nan"):
+        run.fit()
+    assert all(np.isfinite(w).all() for w in weights(tmp_path)[0].values())
+
+
+def test_the_table_has_a_row_per_epoch_while_the_run_goes_on_and_after_a_resume(tmp_path):
+    run = trainer(tmp_path)
+    run.fit(StopAfter(run, 13))  # in the second epoch
+    assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 1 + 1
+    again = trainer(tmp_path)
+    again.resume()
+    again.fit()
+    rows = (tmp_path / "metrics.csv").read_text().splitlines()
+    assert [r.split(",")[0] for r in rows] == ["epoch", "1", "2", "3"]
+
+
+def test_what_a_killed_process_left_unfinished_is_swept_up(tmp_path):
+    left = tmp_path / f".{LAST}.abc123.part"
+    left.write_bytes(b"half")
+    mine = tmp_path / "notes.part"
+    mine.write_bytes(b"mine")
+    trainer(tmp_path, epochs=1).fit()
+    assert not left.exists() and mine.exists()
+
+
+def test_resuming_a_run_of_other_data_or_another_recipe_is_refused(tmp_path):
+    run = trainer(tmp_path)
+    run.notes = {"recipe": "mlp", "data": "digits"}
+    run.fit(StopAfter(run, 2))
+    for notes, told in (
+        ({"recipe": "mlp", "data": "mnist"}, "is a run of data 'digits', not 'mnist'"),
+        ({"recipe": "lenet5", "data": "digits"}, "is a run of recipe 'mlp', not 'lenet5'"),
+    ):
+        other = trainer(tmp_path)
+        other.notes = notes
+        with pytest.raises(ValueError, match=told):
+            other.resume()
+
+
 def test_resuming_with_other_settings_is_refused(tmp_path):
     run = trainer(tmp_path)
     run.fit(StopAfter(run, 2))
