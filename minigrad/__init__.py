@@ -60,6 +60,8 @@ from .ops.elementwise import (
     expm1,
     floor,
     floor_divide,
+    fmax,
+    fmin,
     log,
     log1p,
     log2,
@@ -81,7 +83,7 @@ from .ops.elementwise import (
     trunc,
     where,
 )
-from .ops.index import gather, masked_fill, nonzero, put, put_add, take, take_along_axis
+from .ops.index import gather, masked_fill, nonzero, put, put_add, scatter_add, take, take_along_axis
 from .ops.linalg import (
     cholesky,
     det,
@@ -93,6 +95,7 @@ from .ops.linalg import (
     logabsdet,
     matmul,
     outer,
+    slogdet,
     solve,
     tensordot,
     vdot,
@@ -114,6 +117,7 @@ from .ops.logic import (
     isfinite,
     isinf,
     isnan,
+    left_shift,
     less,
     less_equal,
     logical_and,
@@ -121,6 +125,7 @@ from .ops.logic import (
     logical_or,
     logical_xor,
     not_equal,
+    right_shift,
 )
 from .ops.pad import pad
 from .ops.random import (
@@ -152,6 +157,8 @@ from .ops.reduce import (
 )
 from .ops.shape import (
     array_split,
+    atleast_1d,
+    atleast_2d,
     chunk,
     concatenate,
     copy,
@@ -232,6 +239,8 @@ __all__ = [
     "array_equal",
     "array_split",
     "asarray",
+    "atleast_1d",
+    "atleast_2d",
     "backprop",
     "bernoulli",
     "bitwise_and",
@@ -281,6 +290,8 @@ __all__ = [
     "flip",
     "floor",
     "floor_divide",
+    "fmax",
+    "fmin",
     "from_numpy",
     "full",
     "full_like",
@@ -306,6 +317,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "kron",
+    "left_shift",
     "less",
     "less_equal",
     "linspace",
@@ -365,9 +377,11 @@ __all__ = [
     "remainder",
     "repeat",
     "reshape",
+    "right_shift",
     "roll",
     "round",
     "rsqrt",
+    "scatter_add",
     "searchsorted",
     "set_default_device",
     "set_default_dtype",
@@ -377,6 +391,7 @@ __all__ = [
     "sign",
     "sin",
     "sinh",
+    "slogdet",
     "softmax",
     "solve",
     "sort",

@@ -243,6 +243,7 @@ def _without_gradient(d: _Draw) -> dict[str, list[Sample]]:
     table |= dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_xor"), bits)
     table |= {name: [((d.n(3, 4),), {})] for name in ("isnan", "isinf", "isfinite", "logical_not")}
     table |= dict.fromkeys(("argmax", "argmin", "all", "any"), over)
+    table["left_shift"] = table["right_shift"] = [((np.array([5, 0, -2]), np.array([1, 3, 2])), {})]
     table["invert"] = [((np.array([5, 0, -2]),), {})]
     table["count_nonzero"] = [((d.n(3, 4),), {"axis": 0})]
     table["isclose"] = [(pair[0][0], {"rtol": 1e-5, "atol": 1e-8, "equal_nan": False})]

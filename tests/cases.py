@@ -221,6 +221,7 @@ REFERENCES = {
     "logical_and": each(lambda a, b: bool(a) and bool(b)), "logical_or": each(lambda a, b: bool(a) or bool(b)),
     "logical_xor": each(lambda a, b: bool(a) != bool(b)), "logical_not": each(lambda a: not a),
     "bitwise_and": each(lambda a, b: a & b), "bitwise_or": each(lambda a, b: a | b), "bitwise_xor": each(lambda a, b: a ^ b),
+    "left_shift": each(lambda a, b: a * 2**b), "right_shift": each(lambda a, b: a // 2**b),
     "invert": each(lambda a: ~int(a)), "isnan": each(math.isnan), "isinf": each(math.isinf), "isfinite": each(math.isfinite),
     "all": lambda x, *, axis, keepdims: np.min(x != 0, axis, keepdims=keepdims),
     "any": lambda x, *, axis, keepdims: np.max(x != 0, axis, keepdims=keepdims),

@@ -166,6 +166,7 @@ def meshgrid(*xs: Any, indexing: str = "xy") -> list[Tensor]:
     return [wrap(a.copy(), None) for a in np.meshgrid(*raw, indexing=indexing)]
 
 
+NUMPY[np.empty_like] = lambda x, dtype=None, **_: empty_like(x, dtype)
 NUMPY[np.zeros_like] = lambda x, dtype=None, **_: zeros_like(x, dtype)
 NUMPY[np.ones_like] = lambda x, dtype=None, **_: ones_like(x, dtype)
 NUMPY[np.full_like] = lambda x, fill_value, dtype=None, **_: full_like(x, fill_value, dtype)

@@ -298,6 +298,16 @@ def where(xp: Any, condition: Array, a: Array, b: Array) -> Array:
     return xp.where(condition, a, b)
 
 
+def fmax(a: Any, b: Any) -> Any:
+    """max(a, b), but the number where one of them is NaN, which receives no gradient."""
+    return where(a != a, b, where(b != b, a, maximum(a, b)))
+
+
+def fmin(a: Any, b: Any) -> Any:
+    """min(a, b), but the number where one of them is NaN, which receives no gradient."""
+    return where(a != a, b, where(b != b, a, minimum(a, b)))
+
+
 def _clip_gradient(g: Any, x: Any, min: Any, max: Any) -> Any:
     if min is not None:
         g = where(x < min, 0.0, g)
@@ -345,11 +355,11 @@ Tensor.__rmod__, Tensor.__rpow__ = _swapped(remainder), _swapped(pow)
 
 NUMPY[np.square] = Tensor.square = square
 NUMPY[np.sqrt] = Tensor.sqrt = sqrt
-NUMPY[np.cbrt] = cbrt
+NUMPY[np.cbrt] = Tensor.cbrt = cbrt
 NUMPY[np.reciprocal] = Tensor.reciprocal = reciprocal
 Tensor.rsqrt = rsqrt
 NUMPY[np.exp] = Tensor.exp = exp
-NUMPY[np.exp2] = exp2
+NUMPY[np.exp2] = Tensor.exp2 = exp2
 NUMPY[np.expm1] = Tensor.expm1 = expm1
 NUMPY[np.log] = Tensor.log = log
 NUMPY[np.log2] = Tensor.log2 = log2
@@ -360,8 +370,13 @@ NUMPY[np.sign] = Tensor.sign = sign
 NUMPY[np.floor] = Tensor.floor = floor
 NUMPY[np.ceil] = Tensor.ceil = ceil
 NUMPY[np.trunc] = Tensor.trunc = trunc
-NUMPY[np.round] = NUMPY[np.rint] = Tensor.round = round
+NUMPY[np.round] = NUMPY[np.around] = NUMPY[np.rint] = Tensor.round = round
 NUMPY[np.maximum] = Tensor.maximum = maximum
 NUMPY[np.minimum] = Tensor.minimum = minimum
-NUMPY[np.where] = where
-NUMPY[np.clip] = Tensor.clip = Tensor.clamp = clip
+NUMPY[np.fmax], NUMPY[np.fmin] = fmax, fmin
+NUMPY[np.clip] = lambda x, a_min=None, a_max=None, min=None, max=None: clip(
+    x, min if a_min is None else a_min, max if a_max is None else a_max
+)
+Tensor.clip = Tensor.clamp = clip
+NUMPY[np.divmod] = Tensor.__divmod__ = lambda a, b: (floor_divide(a, b), remainder(a, b))
+Tensor.__rdivmod__ = lambda b, a: (floor_divide(a, b), remainder(a, b))

@@ -160,33 +160,69 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     return take_index(x, index=(*(slice(None),) * axis, plain_index(indices)))
 
 
-def _along(indices: Any, axis: int) -> tuple:
-    """The full index that take_along_axis stands for: aranges on the other axes."""
-    indices = indices._data if isinstance(indices, Tensor) else indices
+def _along(name: str, indices: Any, axis: int, shape: tuple | None = None) -> tuple:
+    """`indices` on one axis as a full index: aranges on the others, as long as in `shape`."""
+    indices = indices._data if isinstance(indices, Tensor) else np.asarray(indices)
     if indices.dtype.kind not in "iu":
-        raise TypeError(f"take_along_axis: expected integer indices, got {indices.dtype}")
+        raise TypeError(f"{name}: expected integer indices, got {indices.dtype}")
     xp = backend.xp_of(indices)
     grid = [
         xp.arange(n).reshape((1,) * i + (-1,) + (1,) * (indices.ndim - i - 1))
-        for i, n in enumerate(indices.shape)
+        for i, n in enumerate(shape or indices.shape)
     ]
     grid[axis] = indices
     return tuple(grid)
 
 
 def take_along_axis(x: Any, indices: Any, axis: int) -> Any:
-    """y[i, j] = x[i, indices[i, j]] for axis 1, and so on (PyTorch: gather)."""
-    (axis,) = axes_of("take_along_axis", axis, np.ndim(x))
+    """y[i, j] = x[i, indices[i, j]] for axis 1, and so on; the other axes broadcast, as in NumPy.
+
+    Raises ValueError unless x and the indices have as many axes, IndexError out of range.
+    """
+    axis = _axis_along("take_along_axis", x, indices, axis)
+    shape = np.shape(x)
+    for i, (m, n) in enumerate(zip(shape, np.shape(indices), strict=True)):
+        if i != axis and n not in (1, m):
+            raise ValueError(
+                f"take_along_axis: expected indices of length {m} or 1 on axis {i}, "
+                f"got shape {np.shape(indices)} for x of {shape}"
+            )
+    return take_index(x, index=_along("take_along_axis", indices, axis, shape))
+
+
+def _axis_along(name: str, x: Any, indices: Any, axis: int) -> int:
+    """The axis checked, and that x and the indices have as many."""
     if np.ndim(indices) != np.ndim(x):
-        raise ValueError(
-            f"take_along_axis: expected {np.ndim(x)} axes of indices, got shape {np.shape(indices)}"
-        )
-    return take_index(x, index=_along(indices, axis))
+        raise ValueError(f"{name}: expected {np.ndim(x)} axes of indices, got shape {np.shape(indices)}")
+    return axes_of(name, (axis,), np.ndim(x))[0]
 
 
 def gather(x: Any, dim: int, index: Any) -> Any:
-    """PyTorch's take_along_axis."""
-    return take_along_axis(x, index, dim)
+    """y[i, j] = x[i, index[i, j]] for dim 1: PyTorch's, y has the index's shape.
+
+    >>> import minigrad as mg
+    >>> mg.gather(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), 1, mg.tensor([[1], [0]]))
+    tensor([[2.],
+            [3.]])
+    """
+    return take_index(x, index=_along("gather", index, _axis_along("gather", x, index, dim)))
+
+
+def scatter_add(x: Any, dim: int, index: Any, src: Any) -> Any:
+    """x with x[i, index[i, j]] += src[i, j] for dim 1, once per occurrence: gather's adjoint, added.
+
+    >>> import minigrad as mg
+    >>> mg.scatter_add(mg.zeros(3), 0, mg.tensor([0, 2, 2]), mg.tensor([1.0, 2.0, 3.0]))
+    tensor([1., 0., 5.])
+    """
+    full = _along("scatter_add", index, _axis_along("scatter_add", x, index, dim))
+    if np.ndim(src) != np.ndim(index) or any(
+        m > n for m, n in zip(np.shape(index), np.shape(src), strict=True)
+    ):
+        raise ValueError(
+            f"scatter_add: expected src at least as long as index, got {np.shape(src)} and {np.shape(index)}"
+        )
+    return x + put_add(src[tuple(slice(n) for n in np.shape(index))], shape=np.shape(x), index=full)
 
 
 def masked_fill(x: Any, mask: Any, value: float) -> Any:
@@ -214,7 +250,7 @@ def in_place(name: str, f: Any) -> Any:
         data = new._data if isinstance(new, Tensor) else new
         if data.shape != self.shape:
             raise ValueError(f"{name}: an in-place op keeps its shape {self.shape}, got {data.shape}")
-        if data.dtype.kind == "f" and not is_float(self.dtype):
+        if not (is_float(self.dtype) or np.can_cast(data.dtype, self.dtype, "same_kind")):
             raise TypeError(f"{name}: an in-place op keeps its dtype {self.dtype}, got {data.dtype}")
         self._data[...] = data
         mutated(self._data)
@@ -224,8 +260,10 @@ def in_place(name: str, f: Any) -> Any:
     return call
 
 
+NUMPY[np.where] = lambda condition, *ab: where(condition, *ab) if ab else nonzero(condition)
 NUMPY[np.take] = Tensor.take = take
-NUMPY[np.take_along_axis] = take_along_axis
+NUMPY[np.take_along_axis] = Tensor.take_along_axis = take_along_axis
+Tensor.scatter_add = scatter_add
 NUMPY[np.nonzero] = Tensor.nonzero = nonzero
 Tensor.gather = gather
 Tensor.masked_fill = masked_fill
@@ -236,5 +274,13 @@ Tensor.__isub__ = Tensor.sub_ = in_place("sub_", lambda a, b: a - b)
 Tensor.__imul__ = Tensor.mul_ = in_place("mul_", lambda a, b: a * b)
 Tensor.__itruediv__ = Tensor.div_ = in_place("div_", lambda a, b: a / b)
 Tensor.__ipow__ = Tensor.pow_ = in_place("pow_", lambda a, b: a**b)
+Tensor.__ifloordiv__ = in_place("floor_divide_", lambda a, b: a // b)
+Tensor.__imod__ = in_place("remainder_", lambda a, b: a % b)
+Tensor.__imatmul__ = in_place("matmul_", lambda a, b: a @ b)
+Tensor.__iand__ = in_place("and_", lambda a, b: a & b)
+Tensor.__ior__ = in_place("or_", lambda a, b: a | b)
+Tensor.__ixor__ = in_place("xor_", lambda a, b: a ^ b)
+Tensor.__ilshift__ = in_place("lshift_", lambda a, b: a << b)
+Tensor.__irshift__ = in_place("rshift_", lambda a, b: a >> b)
 Tensor.copy_ = Tensor.fill_ = assign
 Tensor.zero_ = lambda self: assign(self, 0)

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from ..engine import backend
 from ..engine.adjoint import broadcast_to, sum_to
 from ..engine.backend import Array
 from ..engine.op import op
 from ..engine.tensor import NUMPY, Tensor
-from .shape import axes_of, expand_dims, reshape, swapaxes, transpose, tril
+from .shape import axes_of, expand_dims, reshape, squeeze, swapaxes, transpose, tril
 
 
 # Y = A B:  dL/dA = G B^T,  dL/dB = A^T G; a broadcast batch is summed.
@@ -122,9 +123,12 @@ def _einsum_back(g: Any, needs: tuple, arrays: tuple, subscripts: str) -> tuple:
         known = "".join(c for c in mine if c in target or any(c in n for n in others))
         rest = [x for k, x in enumerate(arrays) if k != i]
         gi = _einsum(g, *rest, subscripts=",".join([target, *others]) + "->" + known)
-        # An index that only operand i has was summed away: its gradient is the same all along.
+        # An index that only operand i has was summed away: its gradient is the same all along. Where
+        # operand i has length 1 and another has more, it was broadcast: its gradient is summed.
+        lengths = iter(np.shape(gi))
+        gi = reshape(gi, tuple(next(lengths) if c in known else 1 for c in mine))
         shape = np.shape(arrays[i])
-        gi = reshape(gi, tuple(n if c in known else 1 for c, n in zip(mine, shape, strict=True)))
+        gi = sum_to(gi, tuple(1 if n == 1 else m for m, n in zip(np.shape(gi), shape, strict=True)))
         grads.append(broadcast_to(gi, shape))
     return tuple(grads)
 
@@ -223,10 +227,19 @@ def _solve(xp: Any, a: Array, b: Array) -> Array:
 
 
 def solve(a: Any, b: Any) -> Any:
-    """x with a x = b: b a vector (n,) or a matrix (n, k), a (n, n)."""
+    """x with a x = b, a of shape (..., n, n): b is one vector (n,) or matrices (..., n, k)."""
     if np.shape(a)[-1] != np.shape(b)[0 if np.ndim(b) == 1 else -2]:
         raise ValueError(f"solve: expected b to have {np.shape(a)[-1]} rows, got shape {np.shape(b)}")
-    return reshape(_solve(a, reshape(b, (-1, 1))), (-1,)) if np.ndim(b) == 1 else _solve(a, b)
+    if np.ndim(b) > 1:
+        return _broadcast_solve(a, b)
+    return squeeze(_broadcast_solve(a, reshape(b, (-1, 1))), -1)
+
+
+def _broadcast_solve(a: Any, b: Any) -> Any:
+    """_solve's VJPs are those of equal stacks: broadcast first, and the engine sums back."""
+    lead = np.broadcast_shapes(np.shape(a)[:-2], np.shape(b)[:-2])
+    a, b = (x if np.shape(x)[:-2] == lead else broadcast_to(x, (*lead, *np.shape(x)[-2:])) for x in (a, b))
+    return _solve(a, b)
 
 
 # A = L L^T:  dL/dA = sym(L^-T P(L^T G) L^-1), P: lower triangle with half the diagonal
@@ -255,9 +268,20 @@ def cholesky(xp: Any, x: Array) -> Array:
 
 
 def kron(a: Any, b: Any) -> Any:
-    """The Kronecker product of two matrices."""
-    (m, n), (p, q) = np.shape(a), np.shape(b)
-    return reshape(reshape(a, (m, 1, n, 1)) * reshape(b, (1, p, 1, q)), (m * p, n * q))
+    """The Kronecker product: every element of a times the whole of b, block by block."""
+    n = max(np.ndim(a), np.ndim(b))
+    s, t = ((1,) * (n - np.ndim(x)) + np.shape(x) for x in (a, b))
+    left = reshape(a, tuple(k for m in s for k in (m, 1)))
+    right = reshape(b, tuple(k for m in t for k in (1, m)))
+    return reshape(left * right, tuple(p * q for p, q in zip(s, t, strict=True)))
+
+
+def slogdet(x: Any) -> tuple[Any, Any]:
+    """(sign of det x, log |det x|): the sign carries no gradient."""
+    raw = x._data if isinstance(x, Tensor) else x
+    _square("slogdet", raw)
+    sign = backend.xp_of(raw).linalg.slogdet(raw)[0]
+    return (Tensor(sign) if isinstance(x, Tensor) else sign), logabsdet(x)
 
 
 NUMPY[np.matmul] = Tensor.__matmul__ = Tensor.matmul = matmul
@@ -270,6 +294,7 @@ NUMPY[np.tensordot] = tensordot
 NUMPY[np.einsum] = lambda subscripts, *operands, **_: einsum(subscripts, *operands)
 NUMPY[np.linalg.inv] = Tensor.inverse = inv
 NUMPY[np.linalg.det] = Tensor.det = det
+NUMPY[np.linalg.slogdet] = slogdet
 NUMPY[np.linalg.solve] = solve
 NUMPY[np.linalg.cholesky] = cholesky
 NUMPY[np.kron] = kron

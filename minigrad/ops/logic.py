@@ -89,6 +89,18 @@ def bitwise_xor(xp: Any, a: Array, b: Array) -> Array:
     return xp.bitwise_xor(a, b)
 
 
+@elementwise(a=None, b=None)
+def left_shift(xp: Any, a: Array, b: Array) -> Array:
+    """a << b on integers."""
+    return xp.left_shift(a, b)
+
+
+@elementwise(a=None, b=None)
+def right_shift(xp: Any, a: Array, b: Array) -> Array:
+    """a >> b on integers."""
+    return xp.right_shift(a, b)
+
+
 @elementwise(x=None)
 def invert(xp: Any, x: Array) -> Array:
     """~x on integers and booleans."""
@@ -162,6 +174,9 @@ NUMPY[np.logical_not] = Tensor.logical_not = logical_not
 NUMPY[np.bitwise_and] = Tensor.__and__ = Tensor.__rand__ = bitwise_and
 NUMPY[np.bitwise_or] = Tensor.__or__ = Tensor.__ror__ = bitwise_or
 NUMPY[np.bitwise_xor] = Tensor.__xor__ = Tensor.__rxor__ = bitwise_xor
+NUMPY[np.left_shift] = Tensor.__lshift__ = left_shift
+NUMPY[np.right_shift] = Tensor.__rshift__ = right_shift
+Tensor.__rlshift__, Tensor.__rrshift__ = lambda b, a: left_shift(a, b), lambda b, a: right_shift(a, b)
 NUMPY[np.invert] = Tensor.__invert__ = invert
 NUMPY[np.isnan] = Tensor.isnan = isnan
 NUMPY[np.isinf] = Tensor.isinf = isinf
@@ -169,6 +184,6 @@ NUMPY[np.isfinite] = Tensor.isfinite = isfinite
 NUMPY[np.all] = NUMPY[np.logical_and.reduce] = Tensor.all = all
 NUMPY[np.any] = NUMPY[np.logical_or.reduce] = Tensor.any = any
 NUMPY[np.count_nonzero] = Tensor.count_nonzero = count_nonzero
-NUMPY[np.isclose] = isclose
+NUMPY[np.isclose] = Tensor.isclose = isclose
 NUMPY[np.allclose] = Tensor.allclose = allclose
 NUMPY[np.array_equal] = array_equal

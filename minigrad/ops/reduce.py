@@ -149,7 +149,7 @@ def _extremum_gradient(g: Any, y: Any, x: Any, axis: Axis) -> Any:
 
 
 def _not_empty(name: str, x: Array, axis: Axis) -> None:
-    if _count(x.shape, axis) == 0:
+    if math.prod(x.shape[i] for i in axes_of(name, axis, x.ndim)) == 0:
         raise ValueError(f"{name}: expected at least one element, got shape {x.shape} (axis={axis})")
 
 
@@ -222,7 +222,7 @@ def _norm2(xp: Any, x: Array, *, axis: Axis = None, keepdims: bool = False) -> A
 
 
 def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bool = False) -> Any:
-    """(sum |x|^p)^(1/p): p = ord, 2 by default ('fro' the same); inf the largest magnitude.
+    """(sum |x|^p)^(1/p) over all the axes given: p = ord, 2 by default ('fro' the same); inf the largest.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([3.0, 4.0], requires_grad=True)
@@ -238,7 +238,16 @@ def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bo
         return (max if ord > 0 else min)(abs(x), axis, keepdims)
     if not isinstance(ord, int | float) or ord <= 0:
         raise ValueError(f"norm: expected a positive number, inf or 'fro' (ord={ord!r})")
-    return sum(abs(x) ** ord, axis, keepdims) ** (1.0 / ord)
+    total = sum(abs(x) ** ord, axis, keepdims)
+    zero = total == 0  # the root has no derivative there; the subgradient 0 is taken
+    return where(zero, 0.0, where(zero, 1.0, total) ** (1.0 / ord))
+
+
+def _numpy_norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bool = False) -> Any:
+    """np.linalg.norm: over two axes an `ord` other than 'fro' means a matrix norm, which is another thing."""
+    if len(axes_of("norm", axis, np.ndim(x))) > 1 and ord not in (None, "fro"):
+        raise ValueError(f"norm: matrix norms are 'fro' only (ord={ord!r}); give one axis for a vector norm")
+    return norm(x, ord, axis, keepdims)
 
 
 def ptp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -259,13 +268,13 @@ def _running(f: Any) -> Any:
 NUMPY[np.sum] = NUMPY[np.add.reduce] = Tensor.sum = sum
 NUMPY[np.mean] = Tensor.mean = mean
 NUMPY[np.prod] = NUMPY[np.multiply.reduce] = Tensor.prod = prod
-NUMPY[np.max] = NUMPY[np.maximum.reduce] = Tensor.max = Tensor.amax = max
-NUMPY[np.min] = NUMPY[np.minimum.reduce] = Tensor.min = Tensor.amin = min
+NUMPY[np.max] = NUMPY[np.amax] = NUMPY[np.maximum.reduce] = Tensor.max = Tensor.amax = max
+NUMPY[np.min] = NUMPY[np.amin] = NUMPY[np.minimum.reduce] = Tensor.min = Tensor.amin = min
 NUMPY[np.argmax] = Tensor.argmax = argmax
 NUMPY[np.argmin] = Tensor.argmin = argmin
 NUMPY[np.cumsum] = NUMPY[np.add.accumulate] = Tensor.cumsum = _running(cumsum)
 NUMPY[np.cumprod] = NUMPY[np.multiply.accumulate] = Tensor.cumprod = _running(cumprod)
 NUMPY[np.var] = Tensor.var = var
 NUMPY[np.std] = Tensor.std = std
-NUMPY[np.ptp] = ptp
-NUMPY[np.linalg.norm] = Tensor.norm = norm
+NUMPY[np.ptp] = Tensor.ptp = ptp
+NUMPY[np.linalg.norm], Tensor.norm = _numpy_norm, norm

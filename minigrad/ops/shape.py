@@ -21,6 +21,8 @@ def axes_of(op_name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[
         return tuple(range(ndim))
     axes = (axis,) if isinstance(axis, int | np.integer) else tuple(axis)
     for a in axes:
+        if not ndim:
+            raise ValueError(f"{op_name}: a tensor of shape () has no axes (axis={axis})")
         if not -ndim <= a < ndim:
             raise ValueError(f"{op_name}: expected an axis in [{-ndim}, {ndim - 1}] (axis={axis})")
     found = tuple(sorted(a % ndim for a in axes))
@@ -133,6 +135,16 @@ def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
         if shape[a] != 1:
             raise ValueError(f"squeeze: axis {a} has length {shape[a]}, expected 1 (axis={axis})")
     return reshape(x, tuple(n for i, n in enumerate(shape) if i not in axes))
+
+
+def atleast_1d(x: Any) -> Any:
+    """x with one axis or more."""
+    return x if np.ndim(x) else reshape(x, (1,))
+
+
+def atleast_2d(x: Any) -> Any:
+    """x with two axes or more: a vector becomes a row."""
+    return x if np.ndim(x) > 1 else reshape(x, (1, -1))
 
 
 def ravel(x: Any) -> Any:
@@ -278,14 +290,21 @@ def tile(x: Any, reps: int | Sequence[int]) -> Any:
     return reshape(broadcast_to(reshape(x, paired), spread), whole)
 
 
-def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
-    """Each element `repeats` times in a row along an axis; flattened first if axis is None."""
-    if not isinstance(repeats, int | np.integer) or repeats < 0:
-        raise ValueError(f"repeat: expected a number >= 0 (repeats={repeats!r}); index with take for a list")
+def repeat(x: Any, repeats: int | Sequence[int], axis: int | None = None) -> Any:
+    """Each element `repeats` times (one number, or one per element) in a row along an axis."""
     if axis is None:
         x, axis = ravel(x), 0
     (axis,) = axes_of("repeat", axis, np.ndim(x))
     shape = np.shape(x)
+    if not isinstance(repeats, int | np.integer):
+        times = np.asarray(repeats)
+        if times.dtype.kind not in "iu" or times.shape != (shape[axis],) or (times < 0).any():
+            raise ValueError(
+                f"repeat: expected a number >= 0, or {shape[axis]} of them (repeats={repeats!r})"
+            )
+        return x[(*(slice(None),) * axis, np.repeat(np.arange(shape[axis]), times))]
+    if repeats < 0:
+        raise ValueError(f"repeat: expected a number >= 0 (repeats={repeats})")
     spread = (*shape[: axis + 1], int(repeats), *shape[axis + 1 :])
     whole = (*shape[:axis], shape[axis] * int(repeats), *shape[axis + 1 :])
     return reshape(broadcast_to(expand_dims(x, axis + 1), spread), whole)
@@ -349,9 +368,9 @@ def diag(x: Any, k: int = 0) -> Any:
     return diagonal(x, k)
 
 
-def trace(x: Any, offset: int = 0) -> Any:
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The sum of the diagonal."""
-    return diagonal(x, offset).sum(-1)
+    return diagonal(x, offset, axis1, axis2).sum(-1)
 
 
 NUMPY[np.shape] = lambda x: x.shape
@@ -363,6 +382,7 @@ NUMPY[np.swapaxes] = Tensor.swapaxes = swapaxes
 NUMPY[np.moveaxis] = Tensor.moveaxis = moveaxis
 NUMPY[np.expand_dims] = Tensor.unsqueeze = expand_dims
 NUMPY[np.squeeze] = Tensor.squeeze = squeeze
+NUMPY[np.atleast_1d], NUMPY[np.atleast_2d] = atleast_1d, atleast_2d
 NUMPY[np.ravel] = Tensor.ravel = ravel
 NUMPY[np.concatenate] = concatenate
 NUMPY[np.stack] = stack

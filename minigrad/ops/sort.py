@@ -16,7 +16,7 @@ from .shape import axes_of
 @op(x=None)
 def argsort(xp: Any, x: Array, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
     """The indices that sort x along an axis; equal elements keep their order, unless stable=False."""
-    (axis,) = axes_of("argsort", axis, x.ndim)
+    (axis,) = axes_of("argsort", (axis,), x.ndim)
     kind = {"kind": "stable"} if stable and xp is np else {}
     if not descending:
         return xp.argsort(x, axis=axis, **kind)
@@ -64,8 +64,13 @@ def unique(x: Any) -> Any:
     return Tensor(xp_of(raw).unique(raw))
 
 
-NUMPY[np.argsort] = Tensor.argsort = argsort
-NUMPY[np.sort] = Tensor.sort = sort
+def _numpy_order(f: Any) -> Any:
+    """NumPy's form: axis=None flattens, `kind` and `stable` are granted since every sort here is stable."""
+    return lambda x, axis=-1, kind=None, stable=None: f(x.reshape(-1)) if axis is None else f(x, axis)
+
+
+NUMPY[np.argsort], Tensor.argsort = _numpy_order(argsort), argsort
+NUMPY[np.sort], Tensor.sort = _numpy_order(sort), sort
 NUMPY[np.searchsorted] = searchsorted
 NUMPY[np.unique] = Tensor.unique = unique
 Tensor.topk = topk

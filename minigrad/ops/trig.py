@@ -116,9 +116,10 @@ def arctanh(xp: Any, x: Array) -> Array:
 # NumPy has none. Two expansions, both analytic, so that they hold on complex numbers too:
 #   |x| < 2:  erf x = 2/sqrt(pi) e^(-x^2) sum_n 2^n x^(2n+1) / (2n+1)!!     (all terms of one sign)
 #   x >= 2:   erfc x = e^(-x^2)/sqrt(pi) 1/(x + (1/2)/(x + 1/(x + (3/2)/(x + ...))))
-# (Abramowitz & Stegun 7.1.6 and 7.1.14.) Both reach the last bits of float64.
+# (Abramowitz & Stegun 7.1.6 and 7.1.14.) Both reach the last bits of float64. For erfc the fraction takes
+# over at 1 already, there four times as deep: up to 2, 1 - erf x would lose two digits.
 
-_SPLIT, _TERMS, _DEPTH = 2.0, 40, 100
+_TERMS, _DEPTH, _DEEPER = 40, 100, 400
 
 
 def _erf_series(xp: Any, x: Array) -> Array:
@@ -132,11 +133,19 @@ def _erf_series(xp: Any, x: Array) -> Array:
 
 
 def _erfc_fraction(xp: Any, x: Array) -> Array:
-    """erfc by its continued fraction, from the far end, for x >= 2."""
-    tail = x
-    for n in range(_DEPTH, 0, -1):
+    """erfc by its continued fraction, from the far end: the smaller x, the deeper."""
+    tail, small = x.copy(), x.real < 2.0
+    tail[small] = _climb(x[small], x[small], _DEEPER, _DEPTH)
+    tail = _climb(x, tail, _DEPTH, 0)
+    near = xp.trunc(16.0 * xp.minimum(x.real, 64.0)) / 16.0  # near^2 is exact: e^(-x^2) keeps its last bits
+    return xp.exp(-near * near) * xp.exp((near - x) * (near + x)) / (math.sqrt(math.pi) * tail)
+
+
+def _climb(x: Array, tail: Array, deep: int, shallow: int) -> Array:
+    """The fraction's levels from `deep` up to `shallow`."""
+    for n in range(deep, shallow, -1):
         tail = x + (0.5 * n) / tail
-    return xp.exp(-x * x) / (math.sqrt(math.pi) * tail)
+    return tail
 
 
 def _erf_pair(xp: Any, x: Array, complement: bool) -> Array:
@@ -149,7 +158,7 @@ def _erf_pair(xp: Any, x: Array, complement: bool) -> Array:
         if x.dtype == np.float16
         else x
     )
-    small = xp.abs(work.real) < _SPLIT
+    small = (work.real > -2.0) & (work.real < (1.0 if complement else 2.0))
     y = xp.empty_like(work)
     inner = _erf_series(xp, work[small])
     y[small] = 1.0 - inner if complement else inner
@@ -192,7 +201,7 @@ NUMPY[np.hypot] = hypot
 NUMPY[np.sinh] = Tensor.sinh = sinh
 NUMPY[np.cosh] = Tensor.cosh = cosh
 NUMPY[np.tanh] = Tensor.tanh = tanh
-NUMPY[np.arcsinh] = arcsinh
-NUMPY[np.arccosh] = arccosh
-NUMPY[np.arctanh] = arctanh
-Tensor.erf = erf
+NUMPY[np.arcsinh] = Tensor.arcsinh = arcsinh
+NUMPY[np.arccosh] = Tensor.arccosh = arccosh
+NUMPY[np.arctanh] = Tensor.arctanh = arctanh
+Tensor.erf, Tensor.erfc = erf, erfc
