@@ -228,13 +228,12 @@ def recipes() -> None:
     from .recipes import RECIPES
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("recipe", "data", "minutes", "expected", "what it is"):
+    for name in ("recipe", "data", "minutes", "expected", "measured", "what it is"):
         table.add_column(name)
     for r in RECIPES.values():
         for i, data in enumerate(r.settings):
-            table.add_row(
-                r.name if i == 0 else "", data, r.minutes[data], r.expected[data], r.summary if i == 0 else ""
-            )
+            name, summary = (r.name, r.summary) if i == 0 else ("", "")
+            table.add_row(name, data, r.minutes[data], r.expected[data], r.measured[data], summary)
     console.print(table)
 
 

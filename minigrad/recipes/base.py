@@ -36,6 +36,7 @@ class Recipe:
     build: Callable[[], Module]
     settings: dict[str, Settings]  # by name of the data
     expected: dict[str, str]
+    measured: dict[str, str]  # test accuracy of the last full run, seed 0
     minutes: dict[str, str]
     first_layer: str  # name of the weights that the picture of filters shows
 

@@ -13,6 +13,7 @@ LENET5 = Recipe(
         "mnist": Settings(epochs=15, batch_size=64, lr=2e-3, weight_decay=0.05),
     },
     expected={"digits": ">= 97.5 %", "mnist": ">= 99.0 %"},
-    minutes={"digits": "1", "mnist": "10"},
+    measured={"digits": "98.61 %", "mnist": "99.26 %"},
+    minutes={"digits": "1", "mnist": "5"},
     first_layer="C1.weight",
 )

@@ -13,6 +13,7 @@ MLP_RECIPE = Recipe(
         "mnist": Settings(epochs=15, batch_size=128, lr=1e-3, weight_decay=0.05),
     },
     expected={"digits": ">= 96 %", "mnist": ">= 98 %"},
+    measured={"digits": "97.77 %", "mnist": "98.55 %"},
     minutes={"digits": "1", "mnist": "5"},
     first_layer="layers.1.weight",
 )

@@ -10,6 +10,7 @@ RESNET = Recipe(
     build=lambda: ResNet(1, channels=1),
     settings={"digits": Settings(epochs=10, batch_size=64, lr=5e-3, weight_decay=0.05)},
     expected={"digits": ">= 97.5 %"},
-    minutes={"digits": "4"},
+    measured={"digits": "99.16 %"},
+    minutes={"digits": "2"},
     first_layer="conv1.weight",
 )
