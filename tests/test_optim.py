@@ -122,7 +122,8 @@ def test_a_closure_is_run_with_gradients_on():
 SCHEDULES = [
     ("StepLR", {"step_size": 3, "gamma": 0.5}), ("MultiStepLR", {"milestones": [2, 5], "gamma": 0.1}),
     ("CosineAnnealingLR", {"T_max": 10, "eta_min": 0.01}), ("ExponentialLR", {"gamma": 0.9}),
-    ("LinearLR", {"start_factor": 0.25, "total_iters": 4}), ("LambdaLR", {"lr_lambda": lambda e: 1 / (1 + e)}),
+    ("LinearLR", {"start_factor": 0.25, "total_iters": 4}), ("ConstantLR", {"factor": 0.5, "total_iters": 3}),
+    ("LambdaLR", {"lr_lambda": lambda e: 1 / (1 + e)}),
 ]  # fmt: skip
 
 
@@ -153,6 +154,11 @@ REFUSALS = [
     (lambda: mg.optim.Adam([P, P]), ValueError, "appears twice"), (lambda: mg.optim.Adam([P * 2]), ValueError, "leaf tensors"),
     (lambda: mg.optim.Adam([P], betas=(0.9, 1.0)), ValueError, r"betas\[1\]=1.0"), (lambda: mg.optim.Adam([3.0]), TypeError, r"params\[0\]"),
     (lambda: mg.optim.Adam([{"params": [P], "rate": 1}]), ValueError, "unknown setting 'rate'"),
+    (lambda: mg.optim.Adam([P], lr="x"), ValueError, "lr='x'"), (lambda: mg.optim.Adam([P], betas=(0.9,)), ValueError, "two numbers"),
+    (lambda: mg.optim.Adam([P], betas=0.9), ValueError, "betas=0.9"), (lambda: mg.optim.SGD([P], dampening="a"), ValueError, "dampening='a'"),
+    (lambda: mg.optim.Adam([mg.tensor([1, 2])]), TypeError, "got int64"), (lambda: mg.optim.Adam(3), TypeError, "got int"),
+    (lambda: lr_scheduler.LinearLR(mg.optim.SGD([P]), total_iters=0), ValueError, "total_iters=0"),
+    (lambda: lr_scheduler.SequentialLR(mg.optim.SGD([P]), [], [3]), ValueError, "one milestone fewer"),
     (lambda: lr_scheduler.StepLR(mg.optim.SGD([P]), 0), ValueError, "step_size=0"), (lambda: lr_scheduler.StepLR(P, 1), TypeError, "expected an Optimizer"),
 ]  # fmt: skip
 
@@ -161,3 +167,89 @@ REFUSALS = [
 def test_what_cannot_be_meant_is_refused(call, kind, told):
     with pytest.raises(kind, match=told):
         call()
+
+
+def one_step(p, optimiser, gradient):
+    p.grad = mg.tensor(gradient)
+    optimiser.step()
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+@pytest.mark.parametrize("shape", [(), (3, 2)])
+def test_a_loaded_state_of_any_shape_and_memory_order_goes_on(name, shape):
+    settings = {"lr": 0.1, **({"momentum": 0.9} if name == "SGD" else {})}
+    gradients = [RNG.normal(size=shape) for _ in range(3)]
+    p = mg.tensor(np.ones(shape), requires_grad=True)
+    optimiser = getattr(mg.optim, name)([p], **settings)
+    one_step(p, optimiser, gradients[0])
+    saved = optimiser.state_dict()
+    saved["state"][0] = {k: np.array(v, order="F") for k, v in saved["state"][0].items()}
+    q = mg.tensor(p.data.copy(), requires_grad=True)
+    other = getattr(mg.optim, name)([q], **settings)
+    other.load_state_dict(saved)
+    for gradient in gradients[1:]:
+        one_step(p, optimiser, gradient)
+        one_step(q, other, gradient)
+    assert (p.data == q.data).all()
+
+
+def test_amsgrad_switched_on_in_mid_run_leaves_the_gradient_alone():
+    p = mg.ones(2, requires_grad=True)
+    optimiser = mg.optim.Adam([p])
+    one_step(p, optimiser, np.ones(2, "float32"))
+    optimiser.param_groups[0]["amsgrad"] = True
+    one_step(p, optimiser, np.full(2, -3, "float32"))
+    assert (p.grad == -3).all()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda s: s.pop("param_groups"), "'param_groups'"),
+        (lambda s: s["state"].update({5: {}}), r"state\[5\]"),
+        (lambda s: s["state"][0].pop("exp_avg_sq"), "lacks exp_avg_sq"),
+        (lambda s: s["state"][0].update(exp_avg=0.0), "has shape"),
+        (lambda s: s["param_groups"][0].update(lr=-1), "lr=-1"),
+    ],
+)
+def test_a_state_that_does_not_fit_changes_nothing(spoil, told):
+    p = mg.ones(2, requires_grad=True)
+    optimiser = mg.optim.Adam([p], lr=0.7)
+    one_step(p, optimiser, np.ones(2, "float32"))
+    state = optimiser.state_dict()
+    spoil(
+        state := {
+            "state": {0: dict(state["state"][0])},
+            "param_groups": [{**state["param_groups"][0], "lr": 0.1}],
+        }
+    )
+    other = mg.optim.Adam([p], lr=0.7)
+    with pytest.raises(ValueError, match=told):
+        other.load_state_dict(state)
+    assert not other.state and other.param_groups[0]["lr"] == 0.7
+
+
+def test_schedules_in_sequence_equal_pytorchs_and_resume():
+    torch = pytest.importorskip("torch")
+
+    def build(lib, s):
+        optimiser = lib.optim.SGD([lib.ones(1, requires_grad=True)], lr=0.3)
+        parts = [
+            s.LinearLR(optimiser, 0.25, total_iters=4),
+            s.CosineAnnealingLR(optimiser, 6),
+            s.ExponentialLR(optimiser, 0.9),
+        ]
+        return optimiser, s.SequentialLR(optimiser, parts, milestones=[4, 9])
+
+    (_, a), (theirs, b) = build(mg, lr_scheduler), build(torch, torch.optim.lr_scheduler)
+    for _ in range(14):
+        np.testing.assert_allclose(a.get_last_lr(), b.get_last_lr(), rtol=1e-12)
+        _, again = build(mg, lr_scheduler)
+        again.load_state_dict(a.state_dict())
+        assert again.get_last_lr() == a.get_last_lr()
+        theirs.step()
+        a.step()
+        b.step()
+    with pytest.raises(ValueError, match="1 groups"):
+        a.load_state_dict({"last_epoch": 3, "base_lrs": [0.3, 0.3]})
+    assert a.last_epoch == 14

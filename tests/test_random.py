@@ -97,6 +97,7 @@ def test_creation_functions_follow_the_seed_and_take_either_shape_form():
         lambda: mg.normal(0, -1, 2),
         lambda: mg.dropout(mg.ones(2), p=2.0),
         lambda: mg.bernoulli(1.5, 2),
+        lambda: mg.bernoulli(float("nan"), 2),
         lambda: mg.randperm(-1),
     ],
 )
@@ -115,3 +116,35 @@ def test_dropout_is_exact_at_the_ends_and_replays():
     assert (y == z).all()
     y.sum().backward()
     assert (x.grad == y.detach()).all()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda g: g.permutation(2.5),
+        lambda g: g.bits(-1),
+        lambda g: g.random(-3),
+        lambda g: g.random((-2, -3)),
+        lambda g: g.standard_normal((2.5,)),
+        lambda g: g.random(3, "int64"),
+        lambda g: g.integers(0.5, 3.5, 4),
+        lambda g: g.fork(1.7),
+        lambda g: g.load_state_dict({"key0": 1, "key1": 2, "position": 0.5}),
+        lambda g: g.load_state_dict({"key0": -1, "key1": 2, "position": 0}),
+    ],
+)
+def test_a_refused_draw_leaves_the_stream_where_it_was(call):
+    g = Generator(3)
+    g.random(5)
+    before = g.state_dict()
+    with pytest.raises((ValueError, TypeError), match="expected"):
+        call(g)
+    assert g.state_dict() == before
+    g.random(2)
+
+
+def test_seed_takes_one_from_the_system_and_says_which():
+    state = mg.get_state()
+    chosen = random.seed()
+    assert mg.initial_seed() == chosen and (mg.rand(3).data == Generator(chosen).random(3, "float32")).all()
+    mg.set_state(state)

@@ -63,6 +63,19 @@ def words(xp: Any, key: tuple[int, int], start: int, n: int) -> Array:
     return philox(xp, counter, key).reshape(-1)[skip : skip + n]
 
 
+def _whole(value: Any) -> bool:
+    """True for a whole number, Python's or NumPy's; booleans are none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _lengths(op: str, shape: Any) -> tuple[int, ...]:
+    """A shape as a tuple; refused before the stream moves."""
+    given = (shape,) if isinstance(shape, int | float | np.number) else tuple(shape)
+    if not all(_whole(n) and n >= 0 for n in given):
+        raise ValueError(f"{op}: expected whole lengths >= 0 (shape={given})")
+    return tuple(int(n) for n in given)
+
+
 class Generator:
     """A stream of random numbers: a key (from the seed) and a position.
 
@@ -98,6 +111,8 @@ class Generator:
         """
         k = self.key
         for part in key:
+            if not _whole(part):
+                raise TypeError(f"fork: expected whole numbers (key={key!r})")
             first, second = words(np, k, 4 * (int(part) & MASK64), 2)  # of block `part`
             k = (int(first), int(second))
         child = Generator(0)
@@ -115,20 +130,24 @@ class Generator:
             raise ValueError(
                 f"load_state_dict: expected the keys {sorted(wanted)} of a random state, got {state!r}"
             )
+        if not all(_whole(v) and 0 <= v <= MASK64 for v in state.values()):
+            raise ValueError(f"load_state_dict: expected whole numbers in [0, 2^64) (random state={state!r})")
         self.key, self.position = (int(state["key0"]), int(state["key1"])), int(state["position"])
 
     # -- draws
 
     def bits(self, n: int, xp: Any = np) -> Array:
         """The next n words, uint64."""
+        if not _whole(n) or n < 0:  # first of all: a refused draw must not move the stream
+            raise ValueError(f"bits: expected a whole number >= 0 (n={n!r})")
         with self._lock:
             start = self.position
-            self.position += n
+            self.position += int(n)
         return words(xp, self.key, start, n)
 
     def random(self, shape: Any = (), dtype: Any = np.float64, xp: Any = np) -> Array:
         """Uniform in [0, 1): 53 random bits for float64, 24 for float32 (two from a word)."""
-        shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+        shape = _lengths("random", shape)
         dtype, n = as_dtype(dtype), math.prod(shape)
         if dtype == np.float64:
             return ((self.bits(n, xp) >> xp.uint64(11)).astype(np.float64) * 2.0**-53).reshape(shape)
@@ -144,7 +163,7 @@ class Generator:
 
     def standard_normal(self, shape: Any = (), dtype: Any = np.float64, xp: Any = np) -> Array:
         """Mean 0, variance 1, by Box and Muller (1958); log, cos and sin are the device's own."""
-        shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+        shape = _lengths("standard_normal", shape)
         n = math.prod(shape)
         pairs = (n + 1) // 2
         u = self.random((2, pairs), np.float64, xp)
@@ -155,6 +174,9 @@ class Generator:
 
     def integers(self, low: int, high: int, shape: Any = (), xp: Any = np) -> Array:
         """Integers in [low, high), by multiplying 53-bit uniforms: bias below (high - low) 2^-53."""
+        if not (_whole(low) and _whole(high)):
+            raise TypeError(f"randint: expected whole numbers (low={low!r}, high={high!r})")
+        low, high = int(low), int(high)
         if not low < high:
             raise ValueError(f"randint: expected low < high (low={low}, high={high})")
         if high - low > 1 << 53:
@@ -163,8 +185,8 @@ class Generator:
 
     def permutation(self, n: int) -> np.ndarray:
         """The integers 0 .. n - 1 in random order: the order that sorts n words."""
-        if n < 0:
-            raise ValueError(f"randperm: expected n >= 0 (n={n})")
+        if not _whole(n) or n < 0:
+            raise ValueError(f"randperm: expected a whole number n >= 0 (n={n!r})")
         return np.argsort(self.bits(n), kind="stable")
 
     def bernoulli(self, p: float, shape: Any, xp: Any = np) -> Array:
@@ -188,6 +210,11 @@ default_generator = Generator()
 def manual_seed(seed: int) -> Generator:
     """Start the default stream at `seed`; dropout, initialisers and rand() draw from it."""
     return default_generator.manual_seed(seed)
+
+
+def seed() -> int:
+    """Start the default stream at a seed from the operating system, and say which."""
+    return default_generator.manual_seed(secrets.randbits(63)).initial_seed()
 
 
 def initial_seed() -> int:

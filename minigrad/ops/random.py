@@ -114,7 +114,7 @@ def randperm(n: int, device: Any = None, generator: Any = None) -> Tensor:
 def bernoulli(p: Any, size: Any = None, dtype: Any = None, generator: Any = None) -> Tensor:
     """1 with probability p, else 0; p a number with `size`, or a tensor of probabilities."""
     raw = p._data if isinstance(p, Tensor) else np.asarray(p)
-    if ((raw < 0) | (raw > 1)).any():
+    if not ((raw >= 0) & (raw <= 1)).all():  # said so, NaN is refused too
         raise ValueError("bernoulli: expected probabilities in [0, 1]")
     shape = raw.shape if size is None else _shape("bernoulli", (size,))
     draws = (generator or stream.default_generator).random(shape, np.float32, backend.xp_of(raw))

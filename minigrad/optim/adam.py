@@ -26,6 +26,8 @@ class Adam(Optimizer):
     """
 
     _decoupled = False
+    _arrays = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+    _needed = ("step", "exp_avg", "exp_avg_sq")
 
     def __init__(
         self,
@@ -45,8 +47,8 @@ class Adam(Optimizer):
         if not state:
             state["step"] = 0
             state["exp_avg"], state["exp_avg_sq"] = zeros_like(p), zeros_like(p)
-            if group["amsgrad"]:
-                state["max_exp_avg_sq"] = zeros_like(p)
+        if group["amsgrad"] and "max_exp_avg_sq" not in state:  # switched on in mid-run, perhaps
+            state["max_exp_avg_sq"] = zeros_like(p)
         state["step"] += 1
         xp, (b1, b2), decay, lr = xp_of(p), group["betas"], group["weight_decay"], group["lr"]
         size = lr / (1.0 - b1 ** state["step"])

@@ -50,6 +50,12 @@ class LRScheduler:
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from there."""
+        name = type(self).__name__
+        if not isinstance(state_dict, dict) or not {"last_epoch", "base_lrs"} <= set(state_dict):
+            raise ValueError(f"{name}: expected a dict with 'last_epoch' and 'base_lrs' (state_dict)")
+        given, count = len(state_dict["base_lrs"]), len(self.optimizer.param_groups)
+        if given != count:
+            raise ValueError(f"{name}: expected the rates of {count} groups (base_lrs), got {given}")
         self.last_epoch, self.base_lrs = state_dict["last_epoch"], list(state_dict["base_lrs"])
         for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
             group["lr"] = lr
@@ -127,6 +133,8 @@ class LinearLR(LRScheduler):
             raise ValueError(
                 f"LinearLR: expected factors in (0, 1] (start_factor={start_factor}, end_factor={end_factor})"
             )
+        if total_iters < 1:
+            raise ValueError(f"LinearLR: expected a whole number >= 1 (total_iters={total_iters})")
         self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
         super().__init__(optimizer, last_epoch)
 
@@ -153,3 +161,51 @@ class LambdaLR(LRScheduler):
     def get_lr(self) -> list[float]:
         """Each group's rate."""
         return [base * f(self.last_epoch) for base, f in zip(self.base_lrs, self.lr_lambdas, strict=True)]
+
+
+class ConstantLR(LRScheduler):
+    """lr factor for the first total_iters epochs, then lr."""
+
+    def __init__(
+        self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1
+    ) -> None:
+        if not 0.0 <= factor <= 1.0:
+            raise ValueError(f"ConstantLR: expected a number in [0, 1] (factor={factor})")
+        self.early, self.total_iters = factor, total_iters
+        super().__init__(optimizer, last_epoch)
+
+    def factor(self, epoch: int) -> float:
+        """`factor` before total_iters, 1 from there on."""
+        return self.early if epoch < self.total_iters else 1.0
+
+
+class SequentialLR(LRScheduler):
+    """schedulers[i] from milestones[i - 1] on, each counting from 0: a warm-up, then a decay."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        schedulers: Sequence[LRScheduler],
+        milestones: Sequence[int],
+        last_epoch: int = -1,
+    ) -> None:
+        self.schedulers, self.milestones = list(schedulers), list(milestones)
+        if len(self.milestones) != len(self.schedulers) - 1:
+            raise ValueError(
+                f"SequentialLR: expected one milestone fewer than schedulers ({len(self.schedulers)}), "
+                f"got milestones={self.milestones}"
+            )
+        if sorted(set(self.milestones)) != self.milestones:
+            raise ValueError(f"SequentialLR: expected rising numbers (milestones={self.milestones})")
+        for i, scheduler in enumerate(self.schedulers):
+            if getattr(scheduler, "optimizer", None) is not optimizer:
+                raise ValueError(f"SequentialLR: schedulers[{i}] belongs to another optimizer")
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        """Each group's rate, by the schedule in charge."""
+        i = bisect_right(self.milestones, self.last_epoch)
+        active = self.schedulers[i]
+        active.base_lrs = self.base_lrs
+        active.last_epoch = self.last_epoch - (self.milestones[i - 1] if i else 0)
+        return active.get_lr()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from ..engine.backend import xp_of
+from ..engine.backend import is_float, xp_of
 from ..engine.node import mutated
 from ..engine.recording import enable_grad
 from ..engine.tensor import Tensor
@@ -21,6 +22,9 @@ class Optimizer:
     params: tensors, or dicts {"params": tensors, **settings} for groups of their own settings.
     """
 
+    _arrays: tuple[str, ...] = ()  # state entries of the parameter's shape
+    _needed: tuple[str, ...] = ()  # what a state that is not empty must hold
+
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self.state: dict[Tensor, dict[str, Any]] = {}
@@ -28,6 +32,8 @@ class Optimizer:
         self._scratch: dict[Any, Any] = {}
         if isinstance(params, Tensor):
             raise TypeError(f"{self._name}: expected an iterable of tensors or dicts (params), got a Tensor")
+        if not isinstance(params, Iterable):
+            raise TypeError(f"{self._name}: expected tensors or dicts (params), got {type(params).__name__}")
         groups = list(params)
         if not groups:
             raise ValueError(f"{self._name}: expected at least one parameter, got an empty list")
@@ -53,6 +59,10 @@ class Optimizer:
         for i, p in enumerate(params):
             if not isinstance(p, Tensor):
                 raise TypeError(f"{self._name}: expected tensors (params[{i}]), got {type(p).__name__}")
+            if not is_float(p.dtype):
+                raise TypeError(
+                    f"{self._name}: expected floating tensors (params[{i}]), got {p.dtype} (no gradient)"
+                )
             if not p.is_leaf:
                 raise ValueError(
                     f"{self._name}: expected leaf tensors (params[{i}]), got one computed by an op"
@@ -68,10 +78,15 @@ class Optimizer:
         """Refuse settings out of range, before anything is changed."""
         for name in ("lr", "weight_decay", "momentum", "eps"):
             value = group.get(name, 0.0)
-            if isinstance(value, Tensor) or not value >= 0.0:
+            if not isinstance(value, Real) or not value >= 0.0:
                 raise ValueError(f"{self._name}: expected a number >= 0 ({name}={value!r})")
-        for i, beta in enumerate(group.get("betas", ())):
-            if not 0.0 <= beta < 1.0:
+        if not isinstance(group.get("dampening", 0.0), Real):
+            raise ValueError(f"{self._name}: expected a number (dampening={group['dampening']!r})")
+        betas = group.get("betas", (0.0, 0.0))
+        if not isinstance(betas, tuple | list) or len(betas) != 2:
+            raise ValueError(f"{self._name}: expected two numbers (betas={betas!r})")
+        for i, beta in enumerate(betas):
+            if not isinstance(beta, Real) or not 0.0 <= beta < 1.0:
                 raise ValueError(f"{self._name}: expected a number in [0, 1) (betas[{i}]={beta!r})")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -132,6 +147,8 @@ class Optimizer:
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a state; it must fit these parameters, or nothing is changed."""
+        if not isinstance(state_dict, dict) or not {"state", "param_groups"} <= set(state_dict):
+            raise ValueError("load_state_dict: expected a dict with 'state' and 'param_groups' (state_dict)")
         groups = state_dict["param_groups"]
         sizes = [len(g["params"]) for g in groups], [len(g["params"]) for g in self.param_groups]
         if sizes[0] != sizes[1]:
@@ -141,16 +158,26 @@ class Optimizer:
         by_number = dict(zip(numbers, params, strict=True))
         state = {}
         for n, s in state_dict["state"].items():
-            p = by_number[int(n)]
-            for key, value in s.items():
-                if hasattr(value, "shape") and value.shape not in ((), p.shape):
-                    raise ValueError(
-                        f"load_state_dict: state[{n}][{key!r}] has shape {value.shape}, not {p.shape}"
-                    )
-            state[p] = {key: _fitted(value, p) for key, value in s.items()}
+            if int(n) not in by_number:
+                raise ValueError(f"load_state_dict: expected states of {sorted(by_number)}, got state[{n}]")
+            state[by_number[int(n)]] = self._entry(n, s, by_number[int(n)])
+        for mine, theirs in zip(self.param_groups, groups, strict=True):
+            self._check({**mine, **theirs})
         self.state = state
         for mine, theirs in zip(self.param_groups, groups, strict=True):
             mine.update({key: value for key, value in theirs.items() if key != "params"})
+
+    def _entry(self, n: Any, s: dict[str, Any], p: Tensor) -> dict[str, Any]:
+        """One parameter's state from a state dict, seen to fit."""
+        for key, value in s.items():
+            shape = getattr(value, "shape", ())
+            wrong = key in self._arrays and value is not None and shape != p.shape
+            if wrong or shape not in ((), p.shape):
+                raise ValueError(f"load_state_dict: state[{n}][{key!r}] has shape {shape}, not {p.shape}")
+        missing = [key for key in self._needed if s and key not in s]
+        if missing:
+            raise ValueError(f"load_state_dict: state[{n}] lacks {', '.join(missing)}")
+        return {key: _fitted(value, p, key in self._arrays) for key, value in s.items()}
 
     def __repr__(self) -> str:
         lines = [self._name + " ("]
@@ -160,12 +187,15 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-def _fitted(value: Any, p: Tensor) -> Any:
-    """A state array as a copy in the parameter's dtype and place; numbers as they are."""
+def _fitted(value: Any, p: Tensor, array: bool) -> Any:
+    """A state array as a copy in the parameter's dtype and place; numbers as they are.
+
+    C order, whatever the source had: an update walks flat views, and a flattened copy would be lost.
+    """
     value = value._data if isinstance(value, Tensor) else value
-    if getattr(value, "shape", ()) == ():
+    if value is None or (not array and getattr(value, "shape", ()) == ()):
         return value.item() if hasattr(value, "item") else value
-    return xp_of(p._data).array(value, dtype=p.dtype)
+    return xp_of(p._data).array(value, dtype=p.dtype, order="C")
 
 
 def zeros_like(p: Any) -> Any:

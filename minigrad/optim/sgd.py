@@ -24,6 +24,8 @@ class SGD(Optimizer):
     array([0.8], dtype=float32)
     """
 
+    _arrays = ("momentum_buffer",)
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -49,7 +51,7 @@ class SGD(Optimizer):
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         xp = xp_of(p)
         lr, momentum, decay = group["lr"], group["momentum"], group["weight_decay"]
-        first = momentum and "momentum_buffer" not in state
+        first = momentum and state.get("momentum_buffer") is None
         if first:
             state["momentum_buffer"] = zeros_like(p)
         velocity = state["momentum_buffer"] if momentum else g
