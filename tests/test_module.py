@@ -64,7 +64,8 @@ def test_handles_remove_their_hooks():
 LAYERS = [
     "ReLU", "ReLU6", "SELU", "SiLU", "Mish", "Hardswish", "Hardsigmoid", "Sigmoid", "Tanh", "LogSigmoid",
     "Softsign",
-    "Tanhshrink", "LeakyReLU", "ELU", "CELU", "GELU", "Softplus", "Hardtanh", "Softshrink", "Hardshrink", "PReLU",
+    "Tanhshrink", "LeakyReLU", "ELU", "CELU", "GELU", "Softplus", "Hardtanh", "Softshrink", "Hardshrink",
+    "PReLU",
     "GLU",
 ]
 
