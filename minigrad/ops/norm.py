@@ -36,7 +36,7 @@ def _gradient(g: Any, needs: tuple, weight: Any, saved: tuple) -> tuple:
     total, along = g.sum(axes), (g * z).sum(axes)
     gx = None
     if needs[0]:
-        n = math.prod(g.shape) // max(g.shape[1], 1)
+        n = max(math.prod(g.shape) // max(g.shape[1], 1), 1)  # 1 for an empty batch: nothing to share
         gx = g - _along(total * (1.0 / n), g.ndim) - z * _along(along * (1.0 / n), g.ndim)
         gx = gx * (inverse if weight is None else inverse * _along(weight, g.ndim))
     return gx, along if needs[1] else None, total if needs[2] else None
