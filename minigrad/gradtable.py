@@ -84,7 +84,7 @@ def check_all(ops: Iterable[str] | None = None, seed: int = 0) -> list[dict[str,
         if name not in REGISTRY:
             raise ValueError(f"gradcheck: there is no op {name!r}; `minigrad gradcheck` lists them")
         if name not in table:
-            raise ValueError(f"gradcheck: op {name!r} has no samples; add them to minigrad/samples.py")
+            raise ValueError(f"gradcheck: op {name!r} has no samples; add them to minigrad/samples/")
     return [check_op(REGISTRY[name], table[name], seed) for name in names]
 
 

@@ -1,4 +1,4 @@
-"""The one table that drives every op: its samples (minigrad/samples.py) and a slow, plain reference of its forward.
+"""The one table that drives every op: its samples (minigrad/samples/) and a slow, plain reference of its forward.
 
 A registered op without samples or without a reference fails the suite. A reference takes the op's own
 arguments as NumPy arrays and is written in other means than the op: loops, math, or NumPy's own function.

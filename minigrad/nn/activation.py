@@ -9,19 +9,44 @@ from ..ops import activation as A
 from ..ops.softmax import log_softmax, softmax
 from ..ops.trig import tanh
 from . import init
+from .functional.activation import implicit_axis
 from .linear import new_parameter
 from .module import Module
+
+__all__ = [
+    "CELU",
+    "ELU",
+    "GELU",
+    "GLU",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "LeakyReLU",
+    "LogSigmoid",
+    "LogSoftmax",
+    "Mish",
+    "PReLU",
+    "ReLU",
+    "ReLU6",
+    "SELU",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softmin",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
+    "Tanh",
+    "Tanhshrink",
+    "Threshold",
+]
 
 
 def refuse_inplace(layer: str, inplace: bool) -> None:
     """In-place activations would overwrite what the graph saved."""
     if inplace:
         raise ValueError(f"{layer}: in-place activation is not supported (inplace=True); leave it False")
-
-
-def axis_or_default(dim: int | None, x: Tensor) -> int:
-    """PyTorch's implicit choice when dim is None: 0 for 0, 1 and 3 axes, else 1."""
-    return dim if dim is not None else 0 if x.ndim in (0, 1, 3) else 1
 
 
 class ReLU(Module):
@@ -349,7 +374,7 @@ class Softmax(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """softmax(x)."""
-        return softmax(x, axis=axis_or_default(self.dim, x))
+        return softmax(x, axis=implicit_axis(self.dim, x))
 
     def extra_repr(self) -> str:
         """The axis."""
@@ -365,7 +390,7 @@ class Softmin(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """softmin(x)."""
-        return softmax(-x, axis=axis_or_default(self.dim, x))
+        return softmax(-x, axis=implicit_axis(self.dim, x))
 
     def extra_repr(self) -> str:
         """The axis."""
@@ -381,7 +406,7 @@ class LogSoftmax(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """logsoftmax(x)."""
-        return log_softmax(x, axis=axis_or_default(self.dim, x))
+        return log_softmax(x, axis=implicit_axis(self.dim, x))
 
     def extra_repr(self) -> str:
         """The axis."""

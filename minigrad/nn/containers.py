@@ -11,6 +11,16 @@ from ..engine.tensor import Tensor
 from ..ops.shape import flatten, reshape
 from .module import Module, Parameter
 
+__all__ = [
+    "Flatten",
+    "Identity",
+    "ModuleDict",
+    "ModuleList",
+    "ParameterList",
+    "Sequential",
+    "Unflatten",
+]
+
 
 class _List(Module):
     """Children named "0", "1", ...: what Sequential and ModuleList share."""

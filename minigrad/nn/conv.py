@@ -12,6 +12,12 @@ from . import init
 from .linear import check_size, new_parameter
 from .module import Module
 
+__all__ = [
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+]
+
 BORDERS = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 

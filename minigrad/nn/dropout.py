@@ -7,6 +7,13 @@ from . import functional as F
 from .activation import refuse_inplace
 from .module import Module
 
+__all__ = [
+    "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+]
+
 
 class Dropout(Module):
     """x m / (1 - p) in training, m drawn per element; x itself in eval (Srivastava et al. 2014)."""

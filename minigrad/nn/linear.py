@@ -12,6 +12,10 @@ from ..ops.linear import linear
 from . import init
 from .module import Module, Parameter
 
+__all__ = [
+    "Linear",
+]
+
 
 def check_size(layer: str, **sizes: Any) -> None:
     """Sizes must be whole numbers >= 1: refuse at construction, by name."""

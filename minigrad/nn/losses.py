@@ -6,8 +6,20 @@ from typing import Any
 
 from ..engine.tensor import Tensor
 from . import functional as F
-from .loss_functions import check_reduction
+from .functional.loss import check_reduction
 from .module import Module
+
+__all__ = [
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "CrossEntropyLoss",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
+    "MSELoss",
+    "NLLLoss",
+    "SmoothL1Loss",
+]
 
 
 class _Loss(Module):

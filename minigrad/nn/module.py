@@ -16,6 +16,13 @@ from ..engine.backend import Device, as_dtype, is_float, to_device
 from ..engine.node import mutated
 from ..engine.tensor import Tensor, wrap
 
+__all__ = [
+    "LoadResult",
+    "Module",
+    "ModuleHook",
+    "Parameter",
+]
+
 
 class Parameter(Tensor):
     """A Tensor that a module learns: a leaf that requires grad."""

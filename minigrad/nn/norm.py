@@ -13,6 +13,12 @@ from . import functional as F
 from .linear import check_size, new_parameter
 from .module import Module
 
+__all__ = [
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+]
+
 
 class _BatchNorm(Module):
     _dims: tuple[int, ...] = ()

@@ -9,6 +9,18 @@ from ..ops.pool import adaptive_avg_poolnd, avg_poolnd, max_poolnd
 from ..ops.windows import per_axis
 from .module import Module
 
+__all__ = [
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+]
+
 
 class _MaxPool(Module):
     _dims = 0

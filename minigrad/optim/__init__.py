@@ -1,8 +1,6 @@
-"""Optimisers and learning-rate schedules under PyTorch's names."""
+"""Optimisers and learning-rate schedules under PyTorch's names. A name is listed where it is defined."""
 
 from . import lr_scheduler
-from .adam import Adam, AdamW
-from .optimizer import Optimizer
-from .sgd import SGD
-
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "lr_scheduler"]
+from .adam import *
+from .optimizer import *
+from .sgd import *

@@ -9,6 +9,8 @@ from typing import Any
 from ..engine.backend import xp_of
 from .optimizer import Optimizer, zeros_like
 
+__all__ = ["Adam", "AdamW"]
+
 
 class Adam(Optimizer):
     """m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  p <- p - lr m' / (sqrt(v') + eps).

@@ -13,6 +13,8 @@ from ..engine.node import mutated
 from ..engine.recording import enable_grad
 from ..engine.tensor import Tensor
 
+__all__ = ["Optimizer"]
+
 BLOCK = 1 << 16  # elements: an update's dozen passes run over a block while it is in the cache
 
 

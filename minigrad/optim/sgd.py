@@ -8,6 +8,8 @@ from typing import Any
 from ..engine.backend import xp_of
 from .optimizer import Optimizer, zeros_like
 
+__all__ = ["SGD"]
+
 
 class SGD(Optimizer):
     """v <- momentum v + (1 - dampening) g;  p <- p - lr v, with g including weight_decay p.

@@ -7,15 +7,27 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.tensor import Tensor, wrap
-from ..ops import loss as _loss
-from ..ops.activation import logsigmoid
-from ..ops.elementwise import abs as _abs
-from ..ops.elementwise import exp, log, maximum, where
-from ..ops.index import take, take_along_axis
-from ..ops.reduce import sum
-from ..ops.shape import expand_dims, moveaxis, reshape
-from ..ops.softmax import log_softmax as _log_softmax
+from ...engine.tensor import Tensor, wrap
+from ...ops import loss as _loss
+from ...ops.activation import logsigmoid
+from ...ops.elementwise import abs as _abs
+from ...ops.elementwise import exp, log, maximum, where
+from ...ops.index import take, take_along_axis
+from ...ops.reduce import sum
+from ...ops.shape import expand_dims, moveaxis, reshape
+from ...ops.softmax import log_softmax as _log_softmax
+
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "huber_loss",
+    "kl_div",
+    "l1_loss",
+    "mse_loss",
+    "nll_loss",
+    "smooth_l1_loss",
+]
 
 
 def check_reduction(name: str, reduction: str, more: tuple[str, ...] = ()) -> None:

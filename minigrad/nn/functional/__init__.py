@@ -1,0 +1,12 @@
+"""PyTorch's nn.functional over the ops: one file a topic, each name listed where it is defined."""
+
+from .activation import *
+from .conv import *
+from .distance import *
+from .dropout import *
+from .embedding import *
+from .linear import *
+from .loss import *
+from .norm import *
+from .pad import *
+from .pool import *
