@@ -8,6 +8,7 @@ import itertools
 import math
 
 import numpy as np
+from references import TOPICS
 
 from minigrad.gradtable import as_function
 from minigrad.samples import samples
@@ -229,6 +230,8 @@ REFERENCES = {
     "argmin": lambda x, **how: np.argmax(-x, **how), "isclose": lambda a, b, **how: np.isclose(a, b, **how),
     "argsort": lambda x, *, axis, descending, stable: np.argsort(-x if descending else x, axis, kind="stable"),
 }  # fmt: skip
+for topic in TOPICS:
+    REFERENCES |= topic.REFERENCES
 
 ALL = [(name, k) for name, cases in sorted(SAMPLES.items()) for k in range(len(cases))]
 

@@ -1,17 +1,15 @@
-"""Gradient clipping and parameter vectors."""
+"""Clipping gradients, by norm and by value."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
+from ...engine.backend import xp_of
+from ...engine.node import mutated
+from ...engine.tensor import Tensor, wrap
 
-from ..engine.backend import xp_of
-from ..engine.node import mutated
-from ..engine.tensor import Tensor, wrap
-from ..ops.shape import concatenate, ravel
+__all__ = ["clip_grad_norm_", "clip_grad_value_"]
 
 
 def _with_gradients(parameters: Any) -> list[Tensor]:
@@ -46,19 +44,3 @@ def clip_grad_value_(parameters: Any, clip_value: float) -> None:
     for p in _with_gradients(parameters):
         xp_of(p._data).clip(p.grad._data, -clip_value, clip_value, out=p.grad._data)
         mutated(p.grad._data)
-
-
-def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """All parameters as one long vector."""
-    return concatenate([ravel(p) for p in parameters])
-
-
-def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Write a vector back into the parameters, in their order."""
-    params = list(parameters)
-    total = sum(p.size for p in params)
-    if vec.shape != (total,):
-        raise ValueError(f"vector_to_parameters: expected a vector of {total} numbers, got shape {vec.shape}")
-    for p, part in zip(params, np.split(vec._data, np.cumsum([p.size for p in params])[:-1]), strict=True):
-        p._data[...] = part.reshape(p.shape)
-        mutated(p._data)

@@ -1,0 +1,3 @@
+"""Slow, plain references of forwards, a file a topic; tests/cases.py gathers them into its table."""
+
+TOPICS = ()
