@@ -48,7 +48,7 @@ def test_a_module_without_forward_says_so():
     class Nothing(nn.Module):
         pass
 
-    with pytest.raises(TypeError, match="forward"):
+    with pytest.raises(NotImplementedError, match="forward"):
         Nothing()(mg.zeros(1))
 
 
@@ -94,3 +94,200 @@ def test_the_first_bad_label_is_named(label):
     labels[17] = label
     with pytest.raises((ValueError, IndexError), match=rf"target\[17\] = {label}"):
         F.cross_entropy(mg.zeros((20, 10)), mg.tensor(labels))
+
+
+# ---------------------------------------------------------------- against PyTorch: the tree, names, hooks, containers
+
+
+def both(build):
+    """The same tree in both libraries."""
+    torch = pytest.importorskip("torch")
+    return build(nn, mg), build(torch.nn, torch)
+
+
+def small(nn, lib):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self._stem = nn.Linear(2, 3)  # a leading underscore hides nothing
+            self.blocks = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3), nn.Sequential(nn.Linear(3, 3), nn.ReLU())])
+            self.named = nn.ModuleDict({"a": nn.Linear(3, 1), "b": nn.BatchNorm1d(3)})
+            self.scales = nn.ParameterList([lib.zeros(2), 7])
+            self.table = nn.ParameterDict({"w": lib.zeros(3), "note": "text"})
+            self.mean = nn.Buffer(lib.zeros(3), persistent=False)
+            self.twin = self._stem
+
+        def forward(self, x):
+            return self.named["a"](self.blocks[0](self._stem(x)))
+
+    return Net()
+
+
+def test_the_tree_is_pytorchs():
+    ours, theirs = both(small)
+    for how in ({}, {"remove_duplicate": False}, {"prefix": "net"}):
+        assert [n for n, _ in ours.named_modules(**how)] == [n for n, _ in theirs.named_modules(**how)]
+        assert [n for n, _ in ours.named_parameters(**how)] == [n for n, _ in theirs.named_parameters(**how)]
+        assert [n for n, _ in ours.named_buffers(**how)] == [n for n, _ in theirs.named_buffers(**how)]
+    assert [n for n, _ in ours.named_children()] == [n for n, _ in theirs.named_children()]
+    assert len(list(ours.parameters(recurse=False))) == len(list(theirs.parameters(recurse=False)))
+    assert list(ours.state_dict(prefix="p.")) == list(theirs.state_dict(prefix="p."))
+    assert isinstance(ours.state_dict(keep_vars=True)["_stem.weight"], nn.Parameter)
+    for name in ("blocks.2.0", "named.b", ""):
+        assert type(ours.get_submodule(name)).__name__ == type(theirs.get_submodule(name)).__name__
+    assert ours.get_parameter("blocks.0.weight") is ours.blocks[0].weight
+    assert ours.get_buffer("named.b.running_mean") is ours.named["b"].running_mean
+    for bad in (lambda m: m.get_submodule("no.such"), lambda m: m.get_parameter("mean"), lambda m: m.get_buffer("_stem.weight")):
+        for module in (ours, theirs):
+            with pytest.raises(AttributeError):
+                bad(module)
+    for net, lib in ((ours, nn), (theirs, pytest.importorskip("torch").nn)):
+        net.set_submodule("named.a", lib.Identity())
+        net.add_module("late", lib.Linear(1, 1))
+        net.register_module("later", lib.Linear(1, 1))
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+
+
+def test_repr_of_containers_is_pytorchs():
+    for build in (
+        lambda nn, lib: nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2), nn.ReLU(), nn.Sequential(nn.Linear(2, 2), nn.Tanh())]),
+        lambda nn, lib: nn.ModuleDict({"a": nn.Linear(2, 3)}),
+        lambda nn, lib: nn.ModuleList(),
+    ):
+        ours, theirs = both(build)
+        assert repr(ours) == repr(theirs)
+
+
+def sequence_of_edits(nn, lib):
+    """Every method of the containers once; returns what can be seen."""
+    linear = lambda k: nn.Linear(k, 1)
+    s, m = nn.Sequential(linear(1), linear(2)), nn.ModuleList([linear(1)])
+    s.append(linear(3)).insert(0, linear(4)).extend([linear(5), linear(6)])
+    s.pop(1), s.pop(-1)
+    s[0] = linear(7)
+    del s[1:2]
+    s = (s + nn.Sequential(linear(8))) * 2
+    s *= 2
+    m += [linear(2), linear(3)]
+    m.insert(1, linear(4))
+    m = m + [linear(9)]
+    m.pop(0)
+    d = nn.ModuleDict({"x": linear(1), "y": linear(2)})
+    d.update([("z", linear(3))])
+    d.pop("x")
+    p = nn.ParameterDict({"u": lib.zeros(2)})
+    p.setdefault("v", lib.zeros(3)), p.popitem(), p.update({"w": lib.zeros(4)})
+    p = p | nn.ParameterDict({"k": lib.zeros(1)})
+    sizes = lambda module: [tuple(v.shape) for v in module.parameters()]
+    return [sizes(s), list(dict(s.named_children())), sizes(s[1:3]), sizes(m), sizes(d), list(d.keys()), list(p.keys()), sizes(p), list(reversed(p))]
+
+
+def test_containers_edit_as_pytorchs():
+    ours, theirs = both(sequence_of_edits)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda nn, lib: nn.Sequential(3),
+        lambda nn, lib: nn.ModuleList([3]),
+        lambda nn, lib: nn.ModuleDict({"a.b": nn.Linear(1, 1)}),
+        lambda nn, lib: nn.ModuleDict({"forward": nn.Linear(1, 1)}),
+        lambda nn, lib: nn.Sequential(nn.ReLU())[1],
+        lambda nn, lib: nn.Sequential(nn.ReLU()) * 0,
+        lambda nn, lib: nn.ModuleDict({"a": nn.ReLU()})["b"],
+        lambda nn, lib: nn.Linear(1, 1).add_module("x", 3),
+        lambda nn, lib: nn.Linear(1, 1).register_buffer("x.y", lib.zeros(1)),
+        lambda nn, lib: nn.Linear(1, 1).register_parameter("x", lib.zeros(1)),
+        lambda nn, lib: nn.Linear(1, 1).set_submodule("", nn.Linear(1, 1)),
+        lambda nn, lib: nn.Linear(1, 1).train(1),
+    ],
+)
+def test_what_pytorch_refuses_is_refused(call):
+    torch = pytest.importorskip("torch")
+    with pytest.raises((TypeError, ValueError, KeyError, IndexError)):
+        call(torch.nn, torch)
+    with pytest.raises((TypeError, ValueError, KeyError, IndexError)):
+        call(nn, mg)
+
+
+def test_a_sequential_with_attributes_of_its_own():
+    class Block(nn.Sequential):
+        def __init__(self):
+            super().__init__(nn.Linear(2, 3), nn.ReLU())
+            self.out_channels = 3
+
+    assert len(Block()) == 2 and Block()(mg.zeros(1, 2)).shape == (1, 3)
+
+
+def hooked(nn, lib):
+    """What hooks see and change, forwards and backwards."""
+    seen = []
+    layer = nn.Linear(2, 2)
+    with lib.no_grad():
+        layer.weight.copy_(lib.tensor([[1.0, 2.0], [3.0, 4.0]]))
+        layer.bias.copy_(lib.tensor([0.5, -0.5]))
+    layer.register_forward_pre_hook(lambda m, args, kw: ((args[0] * 2.0,), kw), with_kwargs=True)
+    layer.register_forward_hook(lambda m, args, y: seen.append(("forward", y.detach().numpy().tolist())))
+    layer.register_forward_hook(lambda m, args, y: y * 3.0, prepend=True)
+    layer.register_full_backward_pre_hook(lambda m, go: (go[0] * 10.0,))
+    layer.register_full_backward_hook(lambda m, gi, go: seen.append(("backward", gi[0].numpy().tolist(), go[0].numpy().tolist())))
+    handle = layer.register_full_backward_hook(lambda m, gi, go: (gi[0] + 1.0,))
+    x = lib.tensor([[1.0, -1.0]], requires_grad=True)
+    layer(x).sum().backward()
+    seen += [x.grad.numpy().tolist(), layer.weight.grad.numpy().tolist()]
+    handle.remove()
+    x.grad = None
+    layer(x).sum().backward()
+    return [*seen, x.grad.numpy().tolist()]
+
+
+def test_hooks_see_and_change_what_pytorchs_do():
+    ours, theirs = both(hooked)
+    assert ours == theirs
+
+
+def test_an_always_called_hook_is_called_after_an_error():
+    calls = []
+    layer = nn.Linear(2, 2)
+    layer.register_forward_hook(lambda m, args, y: calls.append(y), always_call=True)
+    with pytest.raises(ValueError):
+        layer(mg.zeros(1, 3))
+    assert calls == [None]
+
+
+def stateful(nn, lib):
+    class Counter(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.count = nn.Linear(1, 1), 3
+
+        def get_extra_state(self):
+            return {"count": self.count}
+
+        def set_extra_state(self, state):
+            self.count = state["count"]
+
+    first, second = Counter(), Counter()
+    first.count = 8
+    seen = []
+    first.register_state_dict_post_hook(lambda m, state, prefix, meta: seen.append(list(state)))
+    second.register_load_state_dict_post_hook(lambda m, keys: seen.append((list(keys.missing_keys), list(keys.unexpected_keys))))
+    state = first.state_dict()
+    second.load_state_dict(state)
+    del state["inner.bias"]
+    second.load_state_dict(state, strict=False)
+    return [*seen, second.count]
+
+
+def test_extra_state_and_state_hooks():
+    ours, theirs = both(stateful)
+    assert ours == theirs
+
+
+def test_assign_takes_the_dtype_and_a_copy():
+    layer = nn.Linear(2, 2)
+    weight = layer.weight
+    layer.load_state_dict({"weight": np.ones((2, 2)), "bias": np.zeros(2)}, assign=True)
+    assert layer.weight is weight and layer.weight.dtype == np.float64 and layer.weight.requires_grad

@@ -5,8 +5,12 @@ from .activation import *
 from .containers import *
 from .conv import *
 from .dropout import *
+from .fold import *
+from .flatten import *
 from .linear import *
 from .losses import *
 from .module import *
 from .norm import *
+from .padding import *
 from .pool import *
+from .tree import *

@@ -1,66 +1,85 @@
-"""Modules made of modules, and those that only change shape."""
+"""Modules made of modules, and lists and dicts of parameters."""
 
 from __future__ import annotations
 
 import math
+import operator
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import Any
 
 from ..engine.tensor import Tensor
-from ..ops.shape import flatten, reshape
-from .module import Module, Parameter
+from .flatten import Flatten
+from .module import Module
+from .tree import Parameter
 
 __all__ = [
-    "Flatten",
-    "Identity",
     "ModuleDict",
     "ModuleList",
+    "ParameterDict",
     "ParameterList",
     "Sequential",
-    "Unflatten",
 ]
 
 
 class _List(Module):
-    """Children named "0", "1", ...: what Sequential and ModuleList share."""
+    """Children named "0", "1", ...: what Sequential, ModuleList and ParameterList share."""
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
-        super().__init__()
-        for module in modules:
-            self.append(module)
+    def _holds(self, name: str, value: Any) -> bool:
+        """Whether an attribute is one of the list's items."""
+        return isinstance(value, Module)
 
     def _items(self) -> list[tuple[str, Any]]:
-        return [(k, v) for k, v in vars(self).items() if not k.startswith("_") and k != "training"]
+        return [(k, v) for k, v in vars(self).items() if self._holds(k, v)]
 
-    def append(self, module: Any) -> Any:
-        """Add one at the end."""
-        self._check(module)
-        setattr(self, str(len(self)), module)
-        return self
+    def _checked(self, item: Any) -> Any:
+        """The item as it is to be kept, or an error."""
+        if not isinstance(item, Module):
+            raise TypeError(f"{type(self).__name__}: expected a Module, got {type(item).__name__}")
+        return item
 
-    def extend(self, modules: Iterable[Any]) -> Any:
-        """Add several at the end."""
-        for module in list(modules):
-            self.append(module)
-        return self
-
-    def insert(self, index: int, module: Any) -> None:
-        """Put one before position `index`; the later ones move up."""
-        self._check(module)
-        values = [v for _, v in self._items()]
-        values.insert(index, module)
-        self._become(values)
+    def _place(self, index: Any, end: int) -> int:
+        """A position from 0 to end - 1; negative ones count from the end."""
+        if not hasattr(index, "__index__"):
+            raise TypeError(f"{type(self).__name__}: expected a whole number (index={index!r})")
+        place = operator.index(index)
+        if not -len(self) <= place < end:
+            raise IndexError(f"{type(self).__name__}: index {place} is out of range for {len(self)} items")
+        return place % len(self) if place < 0 else place
 
     def _become(self, values: list) -> None:
+        """These items, numbered anew."""
         for name, _ in self._items():
             delattr(self, name)
         for i, value in enumerate(values):
             setattr(self, str(i), value)
 
-    def _check(self, module: Any) -> None:
-        if not isinstance(module, Module):
-            raise TypeError(f"{type(self).__name__}: expected a Module, got {type(module).__name__}")
+    def append(self, item: Any) -> Any:
+        """Add one at the end."""
+        setattr(self, str(len(self)), self._checked(item))
+        return self
+
+    def extend(self, items: Iterable[Any]) -> Any:
+        """Add several at the end."""
+        if not isinstance(items, Iterable):
+            raise TypeError(f"{type(self).__name__}: expected an iterable, got {type(items).__name__}")
+        for item in [self._checked(i) for i in items]:  # all or none
+            self.append(item)
+        return self
+
+    def insert(self, index: int, item: Any) -> Any:
+        """Put one before position `index`; the later ones move up."""
+        values = list(self)
+        values.insert(self._place(index, len(values) + 1), self._checked(item))
+        self._become(values)
+        return self
+
+    def pop(self, key: int | slice = -1) -> Any:
+        """Take one out (the last); the later ones move down."""
+        item = self[key]
+        del self[key]
+        return item
 
     def __len__(self) -> int:
         return len(self._items())
@@ -68,28 +87,24 @@ class _List(Module):
     def __iter__(self) -> Iterator[Any]:
         return iter([v for _, v in self._items()])
 
-    def _name_at(self, index: int) -> str:
-        names = [k for k, _ in self._items()]
-        if not -len(names) <= index < len(names):
-            raise IndexError(f"{type(self).__name__}: index {index} is out of range for {len(names)} modules")
-        return names[index]
-
     def __getitem__(self, index: int | slice) -> Any:
+        items = self._items()
         if isinstance(index, slice):
-            return type(self)._from_items(self._items()[index])
-        return getattr(self, self._name_at(index))
+            return self._from_items(items[index])
+        return items[self._place(index, len(items))][1]
 
-    def __setitem__(self, index: int, module: Any) -> None:
-        self._check(module)
-        setattr(self, self._name_at(index), module)
+    def __setitem__(self, index: int, item: Any) -> None:
+        setattr(self, self._items()[self._place(index, len(self))][0], self._checked(item))
 
-    def __delitem__(self, index: int) -> None:
-        name = self._name_at(index)
-        self._become([v for k, v in self._items() if k != name])
+    def __delitem__(self, index: int | slice) -> None:
+        values = list(self)
+        del values[index if isinstance(index, slice) else self._place(index, len(values))]
+        self._become(values)
 
-    @classmethod
-    def _from_items(cls, items: list[tuple[str, Any]]) -> Any:
-        return cls(v for _, v in items)
+    def _from_items(self, items: list[tuple[str, Any]]) -> Any:
+        return type(self)([v for _, v in items])
+
+    __iadd__ = extend
 
 
 class Sequential(_List):
@@ -104,17 +119,30 @@ class Sequential(_List):
     """
 
     def __init__(self, *args: Any) -> None:
-        if len(args) == 1 and isinstance(args[0], Mapping):
-            super().__init__()
-            for name, module in args[0].items():
-                self._check(module)
-                setattr(self, name, module)
-        else:
-            super().__init__(args)
+        super().__init__()
+        named = len(args) == 1 and isinstance(args[0], Mapping)
+        for name, module in args[0].items() if named else enumerate(args):
+            setattr(self, str(name), self._checked(module))
 
-    @classmethod
-    def _from_items(cls, items: list[tuple[str, Any]]) -> Any:
-        return cls(OrderedDict(items))
+    def _from_items(self, items: list[tuple[str, Any]]) -> Any:
+        return type(self)(OrderedDict(items))
+
+    def __add__(self, other: Any) -> Any:
+        if not isinstance(other, Sequential):
+            raise TypeError(f"Sequential: expected a Sequential to add, got {type(other).__name__}")
+        return Sequential(*self, *other)
+
+    def __mul__(self, times: int) -> Any:
+        if not isinstance(times, int) or times < 1:
+            raise (ValueError if isinstance(times, int) else TypeError)(
+                f"Sequential: expected a whole number >= 1 to repeat by, got {times!r}"
+            )
+        return Sequential(*list(self) * times)
+
+    __rmul__ = __mul__
+
+    def __imul__(self, times: int) -> Any:
+        return self.extend(list((self * times)[len(self) :]))
 
     def forward(self, x: Any) -> Any:
         """module_n(... module_1(x))."""
@@ -149,37 +177,81 @@ def _explain_flatten(before: tuple | None, error: ValueError) -> ValueError:
 class ModuleList(_List):
     """A list of modules whose parameters are found."""
 
-    __iadd__ = _List.extend
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
+        super().__init__()
+        self.extend(() if modules is None else modules)
+
+    def __add__(self, other: Iterable[Module]) -> Any:
+        return ModuleList([*self, *other])
+
+    def __repr__(self) -> str:
+        """Neighbours that look the same share a line: "(0-2): 3 x Linear(...)"."""
+        if not len(self):
+            return "ModuleList()"
+        runs = [list(run) for _, run in groupby(enumerate(map(repr, self)), key=lambda pair: pair[1])]
+        lines = []
+        for run in runs:
+            first, last, text = run[0][0], run[-1][0], run[0][1].replace("\n", "\n  ")
+            lines.append(f"({first}): {text}" if first == last else f"({first}-{last}): {len(run)} x {text}")
+        return "ModuleList(\n  " + "\n  ".join(lines) + "\n)"
 
 
-class ModuleDict(Module):
-    """A dict of modules whose parameters are found."""
+class ParameterList(_List):
+    """A list whose tensors are parameters; other tensors become parameters, other values stay."""
 
-    def __init__(self, modules: Mapping[str, Module] | Iterable | None = None) -> None:
+    def __init__(self, values: Iterable[Any] | None = None) -> None:
+        super().__init__()
+        self.extend(() if values is None else values)
+
+    def _holds(self, name: str, value: Any) -> bool:
+        return name.isdigit()
+
+    def _checked(self, item: Any) -> Any:
+        return as_parameter(item)
+
+    def __repr__(self) -> str:
+        return _listed("ParameterList", self._items())
+
+
+class _Dict(Module):
+    """Attributes by name, with a dict's methods: what ModuleDict and ParameterDict share."""
+
+    def __init__(self, items: Any = None) -> None:
         super().__init__()
         self._names: list[str] = []
-        self.update(modules or {})
+        self.update({} if items is None else items)
 
-    def update(self, modules: Mapping[str, Module] | Iterable) -> None:
-        """Add or replace several."""
-        for name, module in dict(modules).items():
-            self[name] = module
+    def _checked(self, name: str, value: Any) -> Any:
+        """The value as it is to be kept, or an error."""
+        return value
 
-    def __setitem__(self, name: str, module: Module) -> None:
-        if not isinstance(module, Module):
-            raise TypeError(f"ModuleDict: expected a Module ({name}), got {type(module).__name__}")
-        if not name or "." in name or name.startswith("_") or hasattr(Module, name):
-            raise ValueError(f"ModuleDict: expected a plain name that is not Module's own (name={name!r})")
+    def update(self, items: Any) -> None:
+        """Add or replace several: a dict, another of this kind, or (name, value) pairs."""
+        if not isinstance(items, Iterable):
+            raise TypeError(f"{type(self).__name__}: expected a dict or pairs, got {type(items).__name__}")
+        pairs = items.items() if isinstance(items, _Dict | Mapping) else list(items)
+        for pair in pairs:
+            if not isinstance(pair, Iterable) or len(tuple(pair)) != 2:
+                raise ValueError(f"{type(self).__name__}: expected (name, value) pairs, got {pair!r}")
+        for name, value in pairs:
+            self[name] = value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"{type(self).__name__}: expected a string (name={name!r})")
+        value = self._checked(name, value)
         if name not in self._names:
+            self._new_name(type(self).__name__, name)
             self._names.append(name)
-        setattr(self, name, module)
+        setattr(self, name, value)
 
-    def __getitem__(self, name: str) -> Module:
+    def __getitem__(self, name: str) -> Any:
         if name not in self._names:
-            raise KeyError(f"ModuleDict: has {', '.join(self._names)}, not {name!r}")
+            raise KeyError(f"{type(self).__name__}: has {', '.join(self._names)}, not {name!r}")
         return getattr(self, name)
 
     def __delitem__(self, name: str) -> None:
+        _ = self[name]
         self._names.remove(name)
         delattr(self, name)
 
@@ -187,7 +259,7 @@ class ModuleDict(Module):
         return len(self._names)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(list(self._names))
 
     def __contains__(self, name: object) -> bool:
         return name in self._names
@@ -196,67 +268,99 @@ class ModuleDict(Module):
         """The names."""
         return list(self._names)
 
-    def values(self) -> list[Module]:
-        """The modules."""
+    def values(self) -> list[Any]:
+        """The values."""
         return [self[name] for name in self._names]
 
-    def items(self) -> list[tuple[str, Module]]:
-        """Names and modules."""
+    def items(self) -> list[tuple[str, Any]]:
+        """Names and values."""
         return [(name, self[name]) for name in self._names]
 
+    def pop(self, key: str) -> Any:
+        """Take one out."""
+        value = self[key]
+        del self[key]
+        return value
 
-class ParameterList(_List):
-    """A list of parameters; other tensors become parameters."""
-
-    def _check(self, module: Any) -> None:
-        if not isinstance(module, Tensor):
-            raise TypeError(f"ParameterList: expected a Tensor, got {type(module).__name__}")
-
-    def append(self, module: Any) -> Any:
-        """Add one at the end."""
-        self._check(module)
-        return super().append(module if isinstance(module, Parameter) else Parameter(module))
+    def clear(self) -> None:
+        """Take all out."""
+        for name in list(self._names):
+            del self[name]
 
 
-class Identity(Module):
-    """y = x; arguments of any kind are taken and mean nothing, as in PyTorch."""
+class ModuleDict(_Dict):
+    """A dict of modules whose parameters are found."""
 
-    def __init__(self, *args: Any, **kw: Any) -> None:
-        super().__init__()
+    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+        super().__init__(modules)
 
-    def forward(self, x: Any) -> Any:
-        """x."""
-        return x
-
-
-class Flatten(Module):
-    """Axes start_dim to end_dim joined: (N, C, H, W) becomes (N, C*H*W)."""
-
-    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
-        super().__init__()
-        self.start_dim, self.end_dim = start_dim, end_dim
-
-    def forward(self, x: Tensor) -> Tensor:
-        """flatten(x)."""
-        return flatten(x, self.start_dim, self.end_dim)
-
-    def extra_repr(self) -> str:
-        """The two axes."""
-        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+    def _checked(self, name: str, value: Any) -> Any:
+        if not isinstance(value, Module):
+            raise TypeError(f"ModuleDict: expected a Module ({name}), got {type(value).__name__}")
+        return value
 
 
-class Unflatten(Module):
-    """Axis `dim` cut up into `unflattened_size`."""
+class ParameterDict(_Dict):
+    """A dict whose tensors are parameters; other tensors become parameters, other values stay."""
 
-    def __init__(self, dim: int, unflattened_size: tuple[int, ...]) -> None:
-        super().__init__()
-        self.dim, self.unflattened_size = dim, tuple(unflattened_size)
+    def __init__(self, parameters: Any = None) -> None:
+        super().__init__(parameters)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """reshape(x)."""
-        dim = self.dim % x.ndim
-        return reshape(x, (*x.shape[:dim], *self.unflattened_size, *x.shape[dim + 1 :]))
+    def _checked(self, name: str, value: Any) -> Any:
+        return as_parameter(value)
 
-    def extra_repr(self) -> str:
-        """Axis and sizes."""
-        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
+    def get(self, key: str, default: Any = None) -> Any:
+        """self[key], or the default."""
+        return self[key] if key in self._names else default
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """self[key], set to the default first if it is not there."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def popitem(self) -> tuple[str, Any]:
+        """Take the last one out: (name, value)."""
+        if not self._names:
+            raise KeyError("ParameterDict: popitem() of an empty dict")
+        name = self._names[-1]
+        return name, self.pop(name)
+
+    def copy(self) -> ParameterDict:
+        """Another dict of the same parameters."""
+        return ParameterDict(self.items())
+
+    def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
+        """A new dict with the default at every key."""
+        return ParameterDict((k, default) for k in keys)
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(list(self._names))
+
+    def __or__(self, other: ParameterDict) -> ParameterDict:
+        return ParameterDict([*self.items(), *other.items()])
+
+    def __ior__(self, other: ParameterDict) -> ParameterDict:
+        self.update(other)
+        return self
+
+    def __repr__(self) -> str:
+        return _listed("ParameterDict", self.items())
+
+
+def as_parameter(value: Any) -> Any:
+    """A tensor as a Parameter of the same memory; anything else as it is."""
+    return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
+
+
+def _listed(name: str, items: list[tuple[str, Any]]) -> str:
+    """PyTorch's repr of parameters in a container: a line each."""
+
+    def line(key: str, v: Any) -> str:
+        if not isinstance(v, Tensor):
+            return f"  ({key}): Object of type: {type(v).__name__}"
+        kind = "Parameter" if isinstance(v, Parameter) else "Tensor"
+        size = "x".join(map(str, v.shape))
+        return f"  ({key}): {kind} containing: [{v.dtype} of size {size}]"
+
+    return f"{name}(" + ("\n" + "\n".join(line(k, v) for k, v in items) + "\n" if items else "") + ")"
