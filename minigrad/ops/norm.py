@@ -1,81 +1,125 @@
-"""Normalisation: to zero mean and unit variance over some axes, in one op with its own backward."""
+"""Normalisation over some axes: to zero mean and unit variance, or to unit mean square; each a fused op."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-import numpy as np
-
+from ..engine.adjoint import sum_to
 from ..engine.backend import Array
 from ..engine.op import op
 from .elementwise import sqrt
+from .pool import window_sum
 from .reduce import mean
 from .shape import reshape
 
 
-def _along(v: Any, ndim: int) -> Any:
-    """A vector of channels, set to broadcast along axis 1."""
-    return None if v is None else reshape(v, (1, -1) + (1,) * (ndim - 2))
+def _mean(x: Array, axes: tuple) -> Array:
+    """The mean over axes, kept; 0 where there is nothing to average."""
+    return x.mean(axis=axes, keepdims=True) if x.size else x.sum(axis=axes, keepdims=True)
 
 
-def _reference(x: Any, weight: Any, bias: Any, *, eps: float, moments: Any) -> Any:
+def _even(v: Any, axes: tuple, ndim: int) -> bool:
+    """True if v, broadcast against ndim axes, does not change along `axes`."""
+    return v is None or all(ndim - a > v.ndim or v.shape[a - ndim] == 1 for a in axes)
+
+
+def _plain(x: Any, weight: Any, bias: Any, *, axes: tuple, eps: float, moments: Any) -> Any:
     """The same in plain ops."""
-    axes = (0, *range(2, x.ndim))
     away = x - mean(x, axes, True)
     y = away / sqrt(mean(away * away, axes, True) + eps)
-    y = y if weight is None else y * _along(weight, x.ndim)
-    return y if bias is None else y + _along(bias, x.ndim)
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
 
 
-# With z = (x - m) / s over n elements, and gz = g w:  gx = (gz - mean gz - z mean(gz z)) / s
-# (Ioffe & Szegedy 2015, section 3, collected).
-def _gradient(g: Any, needs: tuple, weight: Any, saved: tuple) -> tuple:
+# With z = (x - m) / s and gz = g w, means over the axes:  gx = (gz - mean gz - z mean(gz z)) / s
+# (Ioffe & Szegedy 2015, section 3, collected). Where w and b do not change along the axes, the two
+# sums also give the gradients of w and b, and w can wait to the end: this is batch norm.
+def _gradients(g: Any, needs: tuple, weight: Any, bias: Any, saved: tuple, axes: tuple) -> tuple:
     z, inverse = saved
-    axes = (0, *range(2, g.ndim))
-    total, along = g.sum(axes), (g * z).sum(axes)
-    gx = None
+    even = _even(weight, axes, g.ndim) and _even(bias, axes, g.ndim)
+    gz = g if weight is None or even else g * weight
+    gx, total, along = None, g, g * z if needs[1] or even else None
+    if needs[0] or even:
+        total_z = gz.sum(axis=axes, keepdims=True)
+        along_z = (along if gz is g and along is not None else gz * z).sum(axis=axes, keepdims=True)
+        total, along = (total_z, along_z) if even else (total, along)
     if needs[0]:
-        n = max(math.prod(g.shape) // max(g.shape[1], 1), 1)  # 1 for an empty batch: nothing to share
-        gx = g - _along(total * (1.0 / n), g.ndim) - z * _along(along * (1.0 / n), g.ndim)
-        gx = gx * (inverse if weight is None else inverse * _along(weight, g.ndim))
-    return gx, along if needs[1] else None, total if needs[2] else None
+        per = 1.0 / max(math.prod([g.shape[a] for a in axes]), 1)
+        gx = z * (along_z * -per)
+        gx += gz
+        gx -= total_z * per
+        gx *= inverse if weight is None or not even else inverse * weight
+    gw = sum_to(along, shape=weight.shape) if needs[1] else None
+    return gx, gw, sum_to(total, shape=bias.shape) if needs[2] else None
 
 
-@op(joint=_gradient, reference=_reference, extra=True)
-def batch_norm(
+@op(joint=_gradients, reference=_plain, extra=True)
+def normalise(
     xp: Any,
     x: Array,
     weight: Array | None = None,
     bias: Array | None = None,
     *,
+    axes: tuple,
     eps: float = 1e-5,
     moments: Any = None,
 ) -> tuple[Array, tuple]:
-    """(x - mean) / sqrt(var + eps) * weight + bias per channel: x (N, C, ...), statistics over all but C.
+    """(x - mean) / sqrt(var + eps) * weight + bias, statistics over `axes`; weight and bias broadcast.
 
-    Two passes, so large means do no harm. `moments`, a dict, receives the mean and the (biased)
-    variance for the running statistics. Ioffe & Szegedy 2015, algorithm 1.
+    Batch, layer, group and instance norm are this over different axes. Two passes, so large means
+    do no harm. `moments`, a dict, receives the mean and the (biased) variance, axes kept.
     """
-    axes = (0, *range(2, x.ndim))
-    center = x.mean(axis=axes, keepdims=True)
+    center = _mean(x, axes)
     z = x - center
-    variance = (z * z).mean(axis=axes, keepdims=True)
+    variance = _mean(z * z, axes)
     inverse = 1.0 / xp.sqrt(variance + eps)
-    z = z * inverse
+    z *= inverse
     if moments is not None:
-        moments["mean"], moments["var"] = center.reshape(-1), variance.reshape(-1)
-    y = z if weight is None else z * weight.reshape((1, -1) + (1,) * (x.ndim - 2))
-    y = y if bias is None else y + bias.reshape((1, -1) + (1,) * (x.ndim - 2))
-    return y, (z, inverse)
+        moments["mean"], moments["var"] = center, variance
+    y = z if weight is None else z * weight
+    return y if bias is None else y + bias, (z, inverse)
 
 
-def check_channels(name: str, x: Any, channels: int, dims: tuple[int, ...]) -> None:
-    """x must have `channels` on axis 1, and one of the given numbers of axes."""
-    if x.ndim not in dims or x.shape[1] != channels:
+def _rms_plain(x: Any, weight: Any, *, axes: tuple, eps: float) -> Any:
+    y = x / sqrt(mean(x * x, axes, True) + eps)
+    return y if weight is None else y * weight
+
+
+# As above without the mean: with z = x / s and gz = g w,  gx = (gz - z mean(gz z)) / s.
+def _rms_gradients(g: Any, needs: tuple, weight: Any, saved: tuple, axes: tuple) -> tuple:
+    z, inverse = saved
+    gx = None
+    if needs[0]:
+        gz = g if weight is None else g * weight
+        gx = (gz - z * _mean(gz * z, axes)) * inverse
+    return gx, sum_to(g * z, shape=weight.shape) if needs[1] else None
+
+
+@op(joint=_rms_gradients, reference=_rms_plain, extra=True)
+def rms_norm(
+    xp: Any, x: Array, weight: Array | None = None, *, axes: tuple, eps: float
+) -> tuple[Array, tuple]:
+    """x / sqrt(mean(x^2) + eps) * weight over `axes` (Zhang & Sennrich 2019)."""
+    inverse = 1.0 / xp.sqrt(_mean(x * x, axes) + eps)
+    z = x * inverse
+    return z if weight is None else z * weight, (z, inverse)
+
+
+# ---------------------------------------------------------------- what layers and functions call
+
+
+def along_channels(v: Any, ndim: int) -> Any:
+    """A vector of channels, set to broadcast along axis 1."""
+    return None if v is None else reshape(v, (1, -1) + (1,) * (ndim - 2))
+
+
+def check_channels(name: str, x: Any, channels: int, dims: tuple[int, ...], axis: int = 1) -> None:
+    """x must have `channels` on its channel axis, and one of the given numbers of axes."""
+    if x.ndim not in dims or x.shape[axis] != channels:
         told = " or ".join(map(str, dims))
         raise ValueError(
-            f"{name}: expected {told} axes with num_features={channels} on axis 1, got shape {x.shape}"
+            f"{name}: expected {told} axes with num_features={channels} on axis {axis}, got shape {x.shape}"
         )
 
 
@@ -84,4 +128,21 @@ def normalise_with(x: Any, mean_: Any, var: Any, weight: Any, bias: Any, eps: fl
     scale = (var + eps) ** -0.5
     scale = scale if weight is None else scale * weight
     shift = -mean_ * scale if bias is None else bias - mean_ * scale
-    return x * _along(scale, np.ndim(x)) + _along(shift, np.ndim(x))
+    return x * along_channels(scale, x.ndim) + along_channels(shift, x.ndim)
+
+
+def group_norm(x: Any, groups: int, weight: Any, bias: Any, eps: float) -> Any:
+    """Each sample's channels in `groups`, every group normalised by itself (Wu & He 2018)."""
+    n, c, *rest = x.shape
+    cut = lambda v: None if v is None else reshape(v, (1, groups, c // groups) + (1,) * len(rest))
+    apart = reshape(x, (n, groups, c // groups, *rest))
+    y = normalise(apart, cut(weight), cut(bias), axes=tuple(range(2, apart.ndim)), eps=eps)
+    return reshape(y, x.shape)
+
+
+def local_response(x: Any, before: int, after: int, alpha: float, beta: float, k: float) -> Any:
+    """x / (k + alpha s)^beta, s the sum of x^2 over channels c - before .. c + after; x (N, C, ...)."""
+    flat = (x.shape[0], 1, x.shape[1], math.prod(x.shape[2:]))
+    how = {"kernel": (before + after + 1, 1), "stride": (1, 1), "padding": ((before, after), (0, 0))}
+    s = window_sum(reshape(x * x, flat), **how, ceil_mode=False)
+    return x * (k + alpha * reshape(s, x.shape)) ** -beta

@@ -6,12 +6,12 @@ integers, booleans and None are constants. Values stay away from ties, jumps and
 
 from __future__ import annotations
 
-from . import activation, elementwise, linalg, logic, loss, reduce, shape, windows
+from . import activation, conv, elementwise, embedding, linalg, logic, loss, norm, recurrent, reduce, shape, windows
 from .draw import Draw, Sample
 
 __all__ = ["Sample", "samples"]
 
-TOPICS = (elementwise, activation, shape, reduce, linalg, windows, loss, logic)
+TOPICS = (elementwise, activation, shape, reduce, linalg, windows, loss, logic, norm, conv, embedding, recurrent)
 
 
 def samples(seed: int = 0) -> dict[str, list[Sample]]:

@@ -1,4 +1,4 @@
-"""Samples of convolution, pooling, batch norm."""
+"""Samples of convolution and pooling."""
 
 from __future__ import annotations
 
@@ -23,5 +23,4 @@ def samples(d: Draw) -> dict[str, list[Sample]]:
         "window_take": [((d.n(2, 1, 4, 5),), {"chosen": chosen, **max_pool})],
         "window_sum": [((image,), pool)],
         "window_spread": [((d.n(2, 1, 3, 3),), {"x_shape": image.shape, **pool})],
-        "batch_norm": [((d.n(3, 2, 2, 2), d.n(2), d.n(2)), {"eps": 1e-5, "moments": None}), ((d.n(4, 3), None, None), {"eps": 1e-3, "moments": None})],
     }  # fmt: skip
