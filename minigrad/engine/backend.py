@@ -217,6 +217,32 @@ def scatter_add(xp: ModuleType, target: Array, index: Any, values: Array) -> Non
         importlib.import_module("cupyx").scatter_add(target, index, values)
 
 
+def sum_runs(xp: ModuleType, rows: Array, starts: Array) -> Array:
+    """The sums of rows[starts[i] : starts[i + 1]], in an order of its own: the same bits every time.
+
+    CuPy has no reduceat, and its atomic additions come in any order. There each row adds the sums
+    that end 1, 2, 4, ... rows before it, as far as they are of its run; the last row has them all.
+    """
+    if xp is np:
+        return np.add.reduceat(rows, starts, axis=0)
+    return scan_runs(xp, rows, starts)
+
+
+def scan_runs(xp: ModuleType, rows: Array, starts: Array) -> Array:
+    """sum_runs without reduceat."""
+    ends = xp.concatenate((starts[1:], xp.full(1, len(rows), starts.dtype)))
+    run = xp.zeros(len(rows), np.int64)
+    run[starts] = 1
+    age = xp.arange(len(rows)) - starts[xp.cumsum(run) - 1]  # rows since the run began
+    step, longest = 1, int((ends - starts).max())
+    while step < longest:
+        here = (age[step:] >= step).reshape(-1, *(1,) * (rows.ndim - 1))
+        before = xp.where(here, rows[:-step], xp.zeros((), rows.dtype))
+        rows = xp.concatenate((rows[:step], rows[step:] + before))
+        step *= 2
+    return rows[ends - 1]
+
+
 def check_index(xp: ModuleType, op: str, index: Array, size: int, axis: int) -> None:
     """CuPy wraps an index out of range round silently; both devices raise here."""
     if index.size == 0:

@@ -2,9 +2,12 @@
 
 from . import functional, init, utils
 from .activation import *
+from .attention import *
+from .cells import *
 from .containers import *
 from .conv import *
 from .dropout import *
+from .embedding import *
 from .fold import *
 from .flatten import *
 from .linear import *
@@ -13,4 +16,7 @@ from .module import *
 from .norm import *
 from .padding import *
 from .pool import *
+from .positions import *
+from .transformer import *
 from .tree import *
+from .recurrent import *

@@ -74,21 +74,24 @@ def put_add(xp: Any, x: Array, *, shape: tuple, index: Any) -> Array:
     y = xp.zeros(shape, x.dtype)
     if _hits_once(index):
         y[index] = x
-    elif isinstance(index, np.ndarray) and xp is np and len(shape) > 1 and index.size:
-        _add_rows(y, index, x)
+    elif len(shape) > 1 and hasattr(index, "dtype") and backend.xp_of(index) is xp and index.size:
+        _add_rows(xp, y, index, x)
     else:
         backend.scatter_add(xp, y, index, x)
     return y
 
 
-def _add_rows(y: np.ndarray, index: np.ndarray, x: np.ndarray) -> None:
-    """y[index] += x for whole rows: sorted, then each run summed at once; np.add.at is far slower."""
-    flat = np.where(index < 0, index + y.shape[0], index).reshape(-1)
+def _add_rows(xp: Any, y: Array, index: Array, x: Array) -> None:
+    """y[index] += x for whole rows: sorted, then each run summed at once.
+
+    np.add.at is far slower, and the atomic additions of a GPU come in another order every time.
+    """
+    flat = xp.where(index < 0, index + y.shape[0], index).reshape(-1)
     rows = x.reshape(flat.size, *y.shape[1:])
-    order = np.argsort(flat, kind="stable")
+    order = xp.argsort(flat, kind="stable")
     ordered = flat[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    y[ordered[starts]] = np.add.reduceat(rows[order], starts, axis=0)
+    starts = xp.concatenate((xp.ones(1, bool), ordered[1:] != ordered[:-1])).nonzero()[0]
+    y[ordered[starts]] = backend.sum_runs(xp, rows[order], starts)
 
 
 @op(

@@ -1,0 +1,3 @@
+"""Slow references of embedding ops."""
+
+REFERENCES = {"weigh_gradient": lambda x, *, factor: x}
