@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import benchmarks  # sets threads and matrix kernels, before NumPy loads
-from benchmarks import harness
+from benchmarks import harness, models
 
 import numpy as np  # isort: skip
 import torch  # isort: skip
@@ -31,24 +31,6 @@ class Case(NamedTuple):
     build: Callable[[str], tuple[Callable[[], Any], Callable[[], Any]]]
 
 
-# ---------------------------------------------------------------- the models, in either library
-
-
-def mlp(nn: ModuleType) -> Any:
-    """784-512-512-10 with ReLU."""
-    return nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
-
-
-def lenet5(nn: ModuleType) -> Any:
-    """LeNet-5 with dense C3: 61,706 parameters."""
-    return nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2),
-        nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2),
-        nn.Flatten(),
-        nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10),
-    )  # fmt: skip
-
-
 def train_step(lib: ModuleType, model: Any, optimiser: Any, x: Any, labels: Any) -> Callable[[], Any]:
     """A function that makes one training step and returns the loss."""
     criterion = lib.nn.CrossEntropyLoss()
@@ -63,13 +45,13 @@ def train_step(lib: ModuleType, model: Any, optimiser: Any, x: Any, labels: Any)
     return step
 
 
-def classifier(make: Callable, shape: tuple[int, ...], optimiser: Callable) -> Callable:
-    """A case's `build`: the same model, weights and batch on both sides."""
+def classifier(make: Callable, shape: tuple[int, ...], optimiser: Callable, words: int = 0) -> Callable:
+    """A case's `build`: the same model, weights and batch on both sides; `words`: x is tokens, each labelled."""
 
     def build(device: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
         rng = np.random.default_rng(0)
-        x = rng.random(shape, dtype=np.float32)
-        labels = rng.integers(0, 10, shape[0])
+        x = rng.integers(0, words, shape) if words else rng.random(shape, dtype=np.float32)
+        labels = rng.integers(0, 10, x.size if words else shape[0])
         torch.manual_seed(0)
         theirs, ours = make(torch.nn).to(device), make(mg.nn).to(device)
         for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
@@ -127,9 +109,50 @@ def momentum(optim: ModuleType, model: Any) -> Any:
 
 
 CASES = [
-    Case("mlp", "MLP 784-512-512-10, batch 128, Adam", 0.8, classifier(mlp, (128, 784), adam)),
+    Case("mlp", "MLP 784-512-512-10, batch 128, Adam", 0.8, classifier(models.mlp, (128, 784), adam)),
     Case("chain", "chain of 200 small ops on 8x8 (40 x mul, add, tanh, sub, relu)", 1.0, chain),
-    Case("lenet5", "LeNet-5, batch 64, SGD + momentum", 1.5, classifier(lenet5, (64, 1, 28, 28), momentum)),
+    Case(
+        "lenet5",
+        "LeNet-5, batch 64, SGD + momentum",
+        1.5,
+        classifier(models.lenet5, (64, 1, 28, 28), momentum),
+    ),
+    Case(
+        "resnet20",
+        "ResNet-20, batch 32, 32x32, SGD + momentum",
+        2.5,
+        classifier(models.resnet20, (32, 3, 32, 32), momentum),
+    ),
+    Case(
+        "vgg",
+        "VGG block 3-64-64-pool-128-128, batch 16, 64x64, SGD + momentum",
+        2.5,
+        classifier(models.vgg_block, (16, 3, 64, 64), momentum),
+    ),
+    Case(
+        "conv1d",
+        "1-D ConvNet, 1,000 samples, batch 32, Adam",
+        2.5,
+        classifier(models.conv1d_net, (32, 1, 1000), adam),
+    ),
+    Case(
+        "lstm",
+        "LSTM character model, T 64, batch 32, hidden 256, Adam",
+        2.5,
+        classifier(models.char_lstm, (32, 64), adam, 65),
+    ),
+    Case(
+        "gru",
+        "2-layer bidirectional GRU tagger, T 50, batch 32, hidden 128, Adam",
+        2.5,
+        classifier(models.gru_tagger, (32, 50), adam, 1000),
+    ),
+    Case(
+        "transformer",
+        "transformer, 4 layers, d 128, T 128, batch 16, Adam",
+        2.5,
+        classifier(models.transformer, (16, 128), adam, 65),
+    ),
 ]
 
 
