@@ -17,6 +17,7 @@ import numpy as np
 
 from ..engine.backend import Array
 from ..engine.op import op
+from .pad import pad_constant
 from .reduce import sum
 from .windows import Pairs, batch_first, batch_last, bordered, inside, offsets, out_length, per_axis
 
@@ -163,24 +164,28 @@ def conv_grad_w(
 
 
 def pad_pairs(name: str, padding: Any, kernel: tuple, stride: tuple, dilation: tuple) -> Pairs:
-    """padding as (before, after) per axis: numbers, 'valid' (none), 'same' or 'full'.
+    """padding as (before, after) per axis: numbers, 'valid' (none), 'same', 'full', or 'causal' (1-D).
 
-    'same' keeps the length, with the odd element after, and needs stride 1, as in PyTorch; 'full'
-    is dilation (kernel - 1) on both sides, so that every overlap gives an output.
+    'same' keeps the length, with the odd element after, and needs stride 1, as in PyTorch. Two are our own:
+    'full' is dilation (kernel - 1) on both sides, so that every overlap gives an output; 'causal' is that
+    much before and nothing after, so that an output sees no later input.
     """
     dims = len(kernel)
-    if isinstance(padding, str):
-        reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-        if padding == "valid":
-            return ((0, 0),) * dims
-        if padding == "full":
-            return tuple((r, r) for r in reach)
-        if padding != "same":
-            raise ValueError(f"{name}: expected numbers, 'valid', 'same' or 'full' (padding={padding!r})")
-        if any(s != 1 for s in stride):
-            raise ValueError(f"{name}: padding='same' needs stride 1, got stride={stride}; give numbers")
-        return tuple((r // 2, r - r // 2) for r in reach)
-    return tuple((p, p) for p in per_axis(name, "padding", padding, dims, least=0))
+    if not isinstance(padding, str):
+        return tuple((p, p) for p in per_axis(name, "padding", padding, dims, least=0))
+    reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    if padding == "valid":
+        return ((0, 0),) * dims
+    if padding == "full":
+        return tuple((r, r) for r in reach)
+    if padding == "causal" and dims == 1:
+        return ((reach[0], 0),)
+    if padding != "same":
+        words = "'valid', 'same', 'full'" + (" or 'causal'" if dims == 1 else "")
+        raise ValueError(f"{name}: expected numbers, {words} (padding={padding!r})")
+    if any(s != 1 for s in stride):
+        raise ValueError(f"{name}: padding='same' needs stride 1, got stride={stride}; give numbers")
+    return tuple((r // 2, r - r // 2) for r in reach)
 
 
 def convnd(
@@ -188,21 +193,16 @@ def convnd(
 ) -> Any:
     """Convolution in `dims` dimensions with PyTorch's arguments, checked: x (N, C, ...) or (C, ...)."""
     name = f"conv{dims}d"
-    if np.ndim(weight) != dims + 2:
-        raise ValueError(f"{name}: expected a weight of {dims + 2} axes, got shape {weight.shape}")
+    _check_axes(name, x, weight, dims)
     if np.ndim(x) == dims + 1:
         return convnd(x[None], weight, bias, stride, padding, dilation, groups, dims)[0]
-    if np.ndim(x) != dims + 2:
-        raise ValueError(
-            f"{name}: expected x of {dims + 2} axes (or {dims + 1} without a batch), got {x.shape}"
-        )
     stride = per_axis(name, "stride", stride, dims)
     dilation = per_axis(name, "dilation", dilation, dims)
     kernel = tuple(weight.shape[2:])
     pads = pad_pairs(name, padding, kernel, stride, dilation)
-    _check_channels(name, x.shape, weight.shape, groups)
-    if bias is not None and bias.shape != (weight.shape[0],):
-        raise ValueError(f"{name}: expected bias ({weight.shape[0]},), got {bias.shape}")
+    _check_groups(name, weight.shape[0], groups)
+    _check_channels(name, x.shape[1], weight.shape[1], groups)
+    _check_bias(name, bias, weight.shape[0])
     for n, k, p, d in zip(x.shape[2:], kernel, pads, dilation, strict=True):
         if n + sum_pair(p) < d * (k - 1) + 1:
             raise ValueError(
@@ -213,16 +213,88 @@ def convnd(
     return conv(x, weight, bias, stride=stride, padding=pads, dilation=dilation, groups=groups)
 
 
+def transposed_length(n: int, kernel: int, stride: int, pad: int, dilation: int, extra: int) -> int:
+    """stride (n - 1) + dilation (kernel - 1) + 1 - 2 pad + extra: out_length solved for its input."""
+    return stride * (n - 1) + dilation * (kernel - 1) + 1 - 2 * pad + extra
+
+
+def conv_transposend(
+    x: Any, weight: Any, bias: Any, stride: Any, padding: Any, output_padding: Any, groups: int,
+    dilation: Any, dims: int,
+) -> Any:  # fmt: skip
+    """Transposed convolution with PyTorch's arguments, checked: x (N, C, ...), weight (C, O / groups, ...).
+
+    It is the gradient of conv in its input. Where output_padding reaches a stride or more, conv would
+    have had further outputs there; they are given as zeros.
+    """
+    name = f"conv_transpose{dims}d"
+    _check_axes(name, x, weight, dims)
+    if np.ndim(x) == dims + 1:
+        lone = (weight, bias, stride, padding, output_padding, groups, dilation, dims)
+        return conv_transposend(x[None], *lone)[0]
+    stride = per_axis(name, "stride", stride, dims)
+    dilation = per_axis(name, "dilation", dilation, dims)
+    pads = per_axis(name, "padding", padding, dims, least=0)
+    extra = check_output_padding(name, output_padding, stride, dilation)
+    _check_groups(name, weight.shape[0], groups)
+    _check_channels(name, x.shape[1], weight.shape[0] // groups, groups)
+    _check_bias(name, bias, weight.shape[1] * groups)
+    sizes = list(zip(x.shape[2:], weight.shape[2:], stride, pads, dilation, extra, strict=True))
+    out = tuple(transposed_length(*size) for size in sizes)
+    if min(out) < 0:
+        raise ValueError(f"{name}: padding={pads} leaves nothing of the output (it would be {out})")
+    if any(e >= s for e, s in zip(extra, stride, strict=True)):
+        more = [(0, e // s) for e, s in zip(extra, stride, strict=True)]
+        x = pad_constant(x, width=((0, 0), (0, 0), *more))
+    pairs = tuple((p, p) for p in pads)
+    shape = (x.shape[0], weight.shape[1] * groups, *out)
+    y = conv_grad_x(x, weight, x_shape=shape, stride=stride, padding=pairs, dilation=dilation, groups=groups)
+    return y if bias is None else y + bias.reshape(-1, *(1,) * dims)
+
+
+def check_output_padding(name: str, output_padding: Any, stride: tuple, dilation: tuple) -> tuple[int, ...]:
+    """What is added at the end: less than the stride or the dilation, as in PyTorch."""
+    extra = per_axis(name, "output_padding", output_padding, len(stride), least=0)
+    if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
+        raise ValueError(
+            f"{name}: expected output_padding below the stride or the dilation "
+            f"(output_padding={extra}, stride={stride}, dilation={dilation})"
+        )
+    return extra
+
+
 def sum_pair(pair: tuple[int, int]) -> int:
     """Both borders together."""
     return pair[0] + pair[1]
 
 
-def _check_channels(name: str, x_shape: tuple, w_shape: tuple, groups: int) -> None:
-    if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1 or w_shape[0] % groups:
-        raise ValueError(f"{name}: expected groups to divide the {w_shape[0]} filters (groups={groups!r})")
-    if x_shape[1] != w_shape[1] * groups:
+def _check_axes(name: str, x: Any, weight: Any, dims: int) -> None:
+    if np.ndim(weight) != dims + 2 or 0 in weight.shape[2:]:
+        raise ValueError(f"{name}: expected a weight of {dims + 2} axes, got shape {weight.shape}")
+    if np.ndim(x) not in (dims + 1, dims + 2):
         raise ValueError(
-            f"{name}: input has {x_shape[1]} channels, weight expects "
-            f"{w_shape[1] * groups} = {w_shape[1]} x {groups} group{'s' * (groups > 1)}"
+            f"{name}: expected x of {dims + 2} axes (or {dims + 1} without a batch), got {x.shape}"
         )
+    if 0 in x.shape[-dims:]:
+        raise ValueError(f"{name}: only the batch may be empty, got shape {x.shape}")
+
+
+def _check_groups(name: str, channels: int, groups: int) -> None:
+    whole = isinstance(groups, int | np.integer) and not isinstance(groups, bool)
+    if not whole or groups < 1 or channels < 1 or channels % groups:
+        raise ValueError(
+            f"{name}: expected groups to divide the {channels} channels of the weight (groups={groups!r})"
+        )
+
+
+def _check_channels(name: str, channels: int, per_group: int, groups: int) -> None:
+    if channels != per_group * groups:
+        raise ValueError(
+            f"{name}: input has {channels} channels, weight expects "
+            f"{per_group * groups} = {per_group} x {groups} group{'s' * (groups != 1)}"
+        )
+
+
+def _check_bias(name: str, bias: Any, filters: int) -> None:
+    if bias is not None and bias.shape != (filters,):
+        raise ValueError(f"{name}: expected bias ({filters},), got {bias.shape}")

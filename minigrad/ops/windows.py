@@ -18,14 +18,14 @@ from ..engine.backend import Array
 Pairs = tuple[tuple[int, int], ...]
 
 
-def per_axis(name: str, argument: str, value: Any, dims: int, least: int = 1) -> tuple[int, ...]:
-    """An int, or one per spatial axis, as a tuple; ValueError names the argument."""
-    values = (value,) * dims if isinstance(value, int | np.integer) else tuple(value)
-    fits = len(values) in (1, dims) and all(isinstance(v, int | np.integer) for v in values)
-    if not fits or any(v < least for v in values):
-        raise ValueError(
-            f"{name}: expected a whole number >= {least}, or {dims} of them ({argument}={value!r})"
-        )
+def per_axis(name: str, argument: str, value: Any, dims: int, least: int | None = 1) -> tuple[int, ...]:
+    """An int >= least, or one per spatial axis, as a tuple; ValueError names the argument."""
+    whole = lambda v: isinstance(v, int | np.integer) and not isinstance(v, bool)
+    values = (value,) * dims if whole(value) else tuple(value) if isinstance(value, tuple | list) else ()
+    fits = len(values) in (1, dims) and all(map(whole, values))
+    if not fits or any(least is not None and v < least for v in values):
+        bound = "" if least is None else f" >= {least}"
+        raise ValueError(f"{name}: expected a whole number{bound}, or {dims} of them ({argument}={value!r})")
     return tuple(int(v) for v in (values * dims if len(values) == 1 else values))
 
 
