@@ -17,6 +17,7 @@ from .norm import *
 from .padding import *
 from .pool import *
 from .positions import *
+from .recurrent import *
 from .transformer import *
 from .tree import *
-from .recurrent import *
+from .vision import *

@@ -2,3 +2,4 @@
 
 from .clip_grad import *
 from .convert_parameters import *
+from .rnn import *
