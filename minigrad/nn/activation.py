@@ -1,16 +1,17 @@
-"""Activation layers: PyTorch's classes over the ops of the same name."""
+"""Activation layers: a layer holds the settings of a function of nn.functional."""
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from ..engine.tensor import Tensor
-from ..ops import activation as A
-from ..ops.softmax import log_softmax, softmax
-from ..ops.trig import tanh
+from . import functional as F
 from . import init
-from .functional.activation import implicit_axis
-from .linear import new_parameter
+from .functional.activation import check_slopes
+from .linear import check_size, new_parameter
 from .module import Module
 
 __all__ = [
@@ -27,12 +28,14 @@ __all__ = [
     "LogSoftmax",
     "Mish",
     "PReLU",
+    "RReLU",
     "ReLU",
     "ReLU6",
     "SELU",
     "SiLU",
     "Sigmoid",
     "Softmax",
+    "Softmax2d",
     "Softmin",
     "Softplus",
     "Softshrink",
@@ -44,284 +47,254 @@ __all__ = [
 
 
 def refuse_inplace(layer: str, inplace: bool) -> None:
-    """In-place activations would overwrite what the graph saved."""
+    """For layers without an in-place form."""
     if inplace:
-        raise ValueError(f"{layer}: in-place activation is not supported (inplace=True); leave it False")
+        raise ValueError(f"{layer}: in-place is not supported (inplace=True); leave it False")
 
 
-class ReLU(Module):
-    """max(x, 0), elementwise."""
+class _Activation(Module):
+    """`_function(x, **settings)`; the settings are the attributes named as the constructor's arguments."""
+
+    _function: ClassVar[Callable[..., Tensor]]
+    _settings: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._settings = tuple(inspect.signature(cls).parameters)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The function of that name in nn.functional."""
+        return type(self)._function(input, **{name: getattr(self, name) for name in self._settings})
+
+    def extra_repr(self) -> str:
+        """The settings; `inplace` only where it is True."""
+        shown = [name for name in self._settings if name != "inplace" or self.inplace]
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
+
+
+class _Plain(_Activation):
+    """No settings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+class _InPlace(_Activation):
+    """inplace=True: the input itself becomes the result."""
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
-        refuse_inplace("ReLU", inplace)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """relu(x)."""
-        return A.relu(x)
+        self.inplace = inplace
 
 
-class ReLU6(Module):
-    """min(max(x, 0), 6), elementwise."""
+class _Along(_Activation):
+    """Along an axis."""
 
-    def __init__(self, inplace: bool = False) -> None:
+    def __init__(self, dim: int | None = None) -> None:
         super().__init__()
-        refuse_inplace("ReLU6", inplace)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """relu6(x)."""
-        return A.relu6(x)
+        self.dim = dim
 
 
-class SELU(Module):
-    """Scaled ELU (Klambauer et al. 2017), elementwise."""
+class Sigmoid(_Plain):
+    """1 / (1 + e^-x)."""
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        refuse_inplace("SELU", inplace)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """selu(x)."""
-        return A.selu(x)
+    _function = F.sigmoid
 
 
-class SiLU(Module):
-    """x sigmoid(x), elementwise."""
+class Tanh(_Plain):
+    """tanh x."""
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        refuse_inplace("SiLU", inplace)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """silu(x)."""
-        return A.silu(x)
+    _function = F.tanh
 
 
-class Mish(Module):
-    """x tanh(softplus(x)), elementwise."""
+class LogSigmoid(_Plain):
+    """log sigmoid(x)."""
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        refuse_inplace("Mish", inplace)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """mish(x)."""
-        return A.mish(x)
+    _function = F.logsigmoid
 
 
-class Hardswish(Module):
-    """x relu6(x + 3) / 6, elementwise."""
+class Softsign(_Plain):
+    """x / (1 + |x|)."""
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        refuse_inplace("Hardswish", inplace)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """hardswish(x)."""
-        return A.hardswish(x)
+    _function = F.softsign
 
 
-class Hardsigmoid(Module):
-    """relu6(x + 3) / 6, elementwise."""
+class Tanhshrink(_Plain):
+    """x - tanh(x)."""
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        refuse_inplace("Hardsigmoid", inplace)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """hardsigmoid(x)."""
-        return A.hardsigmoid(x)
+    _function = F.tanhshrink
 
 
-class Sigmoid(Module):
-    """1 / (1 + e^-x), elementwise."""
+class ReLU(_InPlace):
+    """max(x, 0).
 
-    def forward(self, x: Tensor) -> Tensor:
-        """sigmoid(x)."""
-        return A.sigmoid(x)
+    >>> import minigrad as mg
+    >>> x = mg.tensor([-1.0, 2.0], requires_grad=True)
+    >>> mg.nn.ReLU()(x).sum().backward()
+    >>> x.grad
+    tensor([0., 1.])
+    """
 
-
-class Tanh(Module):
-    """tanh x, elementwise."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """tanh(x)."""
-        return tanh(x)
+    _function = F.relu
 
 
-class LogSigmoid(Module):
-    """log sigmoid(x), elementwise."""
+class ReLU6(_InPlace):
+    """min(max(x, 0), 6)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """logsigmoid(x)."""
-        return A.logsigmoid(x)
+    _function = F.relu6
 
 
-class Softsign(Module):
-    """x / (1 + |x|), elementwise."""
+class SELU(_InPlace):
+    """Scaled ELU (Klambauer et al. 2017)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """softsign(x)."""
-        return A.softsign(x)
+    _function = F.selu
 
 
-class Tanhshrink(Module):
-    """x - tanh(x), elementwise."""
+class SiLU(_InPlace):
+    """x sigmoid(x)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """tanhshrink(x)."""
-        return A.tanhshrink(x)
+    _function = F.silu
 
 
-class LeakyReLU(Module):
+class Mish(_InPlace):
+    """x tanh(softplus(x)) (Misra 2019)."""
+
+    _function = F.mish
+
+
+class _Hard(_InPlace):
+    """PyTorch's repr of these two is silent about `inplace`."""
+
+    def extra_repr(self) -> str:
+        """Nothing."""
+        return ""
+
+
+class Hardswish(_Hard):
+    """x relu6(x + 3) / 6 (Howard et al. 2019)."""
+
+    _function = F.hardswish
+
+
+class Hardsigmoid(_Hard):
+    """relu6(x + 3) / 6."""
+
+    _function = F.hardsigmoid
+
+
+class LeakyReLU(_Activation):
     """x where x > 0, else negative_slope x."""
+
+    _function = F.leaky_relu
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__()
-        refuse_inplace("LeakyReLU", inplace)
-        self.negative_slope = negative_slope
-
-    def forward(self, x: Tensor) -> Tensor:
-        """leaky_relu(x)."""
-        return A.leaky_relu(x, negative_slope=self.negative_slope)
-
-    def extra_repr(self) -> str:
-        """The settings."""
-        return f"negative_slope={self.negative_slope}"
+        self.negative_slope, self.inplace = negative_slope, inplace
 
 
-class ELU(Module):
-    """x where x > 0, else alpha (e^x - 1)."""
+class RReLU(_Activation):
+    """x where x > 0, else a x: a random in [lower, upper) in training, else their mean (Xu et al. 2015)."""
+
+    def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False) -> None:
+        super().__init__()
+        check_slopes("RReLU", lower, upper)
+        self.lower, self.upper, self.inplace = lower, upper, inplace
+
+    def forward(self, input: Tensor) -> Tensor:
+        """rrelu(x), random in training only."""
+        return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
+
+
+class ELU(_Activation):
+    """x where x > 0, else alpha (e^x - 1) (Clevert et al. 2015)."""
+
+    _function = F.elu
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
-        refuse_inplace("ELU", inplace)
-        self.alpha = alpha
-
-    def forward(self, x: Tensor) -> Tensor:
-        """elu(x)."""
-        return A.elu(x, alpha=self.alpha)
-
-    def extra_repr(self) -> str:
-        """The settings."""
-        return f"alpha={self.alpha}"
+        self.alpha, self.inplace = alpha, inplace
 
 
-class CELU(Module):
-    """x where x > 0, else alpha (e^(x / alpha) - 1)."""
+class CELU(_Activation):
+    """x where x > 0, else alpha (e^(x / alpha) - 1) (Barron 2017)."""
+
+    _function = F.celu
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
-        refuse_inplace("CELU", inplace)
-        self.alpha = alpha
-
-    def forward(self, x: Tensor) -> Tensor:
-        """celu(x)."""
-        return A.celu(x, alpha=self.alpha)
-
-    def extra_repr(self) -> str:
-        """The settings."""
-        return f"alpha={self.alpha}"
+        if alpha == 0:
+            raise ValueError(f"CELU: expected alpha other than 0 (alpha={alpha})")
+        self.alpha, self.inplace = alpha, inplace
 
 
-class GELU(Module):
-    """x Phi(x), Phi the normal distribution (Hendrycks & Gimpel 2016)."""
+class GELU(_Activation):
+    """x Phi(x), Phi the normal distribution; or its "tanh" approximation (Hendrycks & Gimpel 2016)."""
+
+    _function = F.gelu
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f"GELU: expected 'none' or 'tanh' (approximate={approximate!r})")
         self.approximate = approximate
 
-    def forward(self, x: Tensor) -> Tensor:
-        """gelu(x)."""
-        return A.gelu(x, self.approximate)
 
-    def extra_repr(self) -> str:
-        """The settings."""
-        return f"approximate={self.approximate!r}"
+class Softplus(_Activation):
+    """log(1 + e^(beta x)) / beta; x itself where beta x > threshold."""
 
-
-class Softplus(Module):
-    """log(1 + e^(beta x)) / beta."""
+    _function = F.softplus
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
         self.beta, self.threshold = beta, threshold
 
-    def forward(self, x: Tensor) -> Tensor:
-        """softplus(x)."""
-        return A.softplus(x, beta=self.beta, threshold=self.threshold)
 
-    def extra_repr(self) -> str:
-        """The settings."""
-        return f"beta={self.beta}, threshold={self.threshold}"
-
-
-class Hardtanh(Module):
+class Hardtanh(_Activation):
     """x limited to [min_val, max_val]."""
+
+    _function = F.hardtanh
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
-        refuse_inplace("Hardtanh", inplace)
         if not min_val < max_val:
             raise ValueError(f"Hardtanh: expected min_val < max_val (min_val={min_val}, max_val={max_val})")
-        self.min_val, self.max_val = min_val, max_val
-
-    def forward(self, x: Tensor) -> Tensor:
-        """hardtanh(x)."""
-        return A.hardtanh(x, min_val=self.min_val, max_val=self.max_val)
-
-    def extra_repr(self) -> str:
-        """The settings."""
-        return f"min_val={self.min_val}, max_val={self.max_val}"
+        self.min_val, self.max_val, self.inplace = min_val, max_val, inplace
 
 
-class Softshrink(Module):
-    """x moved lambd towards 0."""
-
-    def __init__(self, lambd: float = 0.5) -> None:
-        super().__init__()
-        self.lambd = lambd
-
-    def forward(self, x: Tensor) -> Tensor:
-        """softshrink(x)."""
-        return A.softshrink(x, lambd=self.lambd)
-
-    def extra_repr(self) -> str:
-        """The settings."""
-        return str(self.lambd)
-
-
-class Hardshrink(Module):
-    """x, but 0 where |x| <= lambd."""
-
-    def __init__(self, lambd: float = 0.5) -> None:
-        super().__init__()
-        self.lambd = lambd
-
-    def forward(self, x: Tensor) -> Tensor:
-        """hardshrink(x)."""
-        return A.hardshrink(x, lambd=self.lambd)
-
-    def extra_repr(self) -> str:
-        """The settings."""
-        return str(self.lambd)
-
-
-class Threshold(Module):
+class Threshold(_Activation):
     """x where x > threshold, else value."""
+
+    _function = F.threshold
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__()
-        refuse_inplace("Threshold", inplace)
-        self.threshold, self.value = threshold, value
+        self.threshold, self.value, self.inplace = threshold, value, inplace
 
-    def forward(self, x: Tensor) -> Tensor:
-        """threshold(x)."""
-        return A.threshold(x, threshold=self.threshold, value=self.value)
+
+class _Shrink(_Activation):
+    """Towards 0 by lambd."""
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        super().__init__()
+        if type(self) is Softshrink and not lambd >= 0:
+            raise ValueError(f"Softshrink: expected lambd >= 0 (lambd={lambd})")
+        self.lambd = lambd
 
     def extra_repr(self) -> str:
-        """The settings."""
-        return f"threshold={self.threshold}, value={self.value}"
+        """The width alone, as PyTorch has it."""
+        return str(self.lambd)
+
+
+class Softshrink(_Shrink):
+    """x moved lambd towards 0, and 0 within it; ValueError for lambd < 0."""
+
+    _function = F.softshrink
+
+
+class Hardshrink(_Shrink):
+    """x, but 0 where |x| <= lambd."""
+
+    _function = F.hardshrink
 
 
 class PReLU(Module):
@@ -331,6 +304,7 @@ class PReLU(Module):
         self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None
     ) -> None:
         super().__init__()
+        check_size("PReLU", num_parameters=num_parameters)
         self.num_parameters, self.init = num_parameters, init
         self.weight = new_parameter(num_parameters, device=device, dtype=dtype)
         self.reset_parameters()
@@ -339,75 +313,52 @@ class PReLU(Module):
         """Start again from `init`."""
         init.constant_(self.weight, self.init)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """prelu(x), channels on axis 1."""
-        shape = (-1,) + (1,) * (x.ndim - 2) if self.num_parameters > 1 else (1,)
-        return A.prelu(x, self.weight.reshape(shape))
+        return F.prelu(input, self.weight)
 
     def extra_repr(self) -> str:
         """How many weights."""
         return f"num_parameters={self.num_parameters}"
 
 
-class GLU(Module):
+class GLU(_Activation):
     """a sigmoid(b), where a and b are the halves of x along `dim` (Dauphin et al. 2017)."""
+
+    _function = F.glu
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
         self.dim = dim
 
-    def forward(self, x: Tensor) -> Tensor:
-        """glu(x)."""
-        return A.glu(x, self.dim)
 
-    def extra_repr(self) -> str:
-        """The axis."""
-        return f"dim={self.dim}"
+# From a layer the warning about a missing axis climbs over forward() and __call__() to the caller.
+_CALLER = 5
 
 
-class Softmax(Module):
+class Softmax(_Along):
     """e^x_i / sum_j e^x_j along dim."""
 
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, x: Tensor) -> Tensor:
-        """softmax(x)."""
-        return softmax(x, axis=implicit_axis(self.dim, x))
-
-    def extra_repr(self) -> str:
-        """The axis."""
-        return f"dim={self.dim}"
+    _function = functools.partial(F.softmax, _stacklevel=_CALLER)
 
 
-class Softmin(Module):
+class Softmin(_Along):
     """Softmax of -x."""
 
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, x: Tensor) -> Tensor:
-        """softmin(x)."""
-        return softmax(-x, axis=implicit_axis(self.dim, x))
-
-    def extra_repr(self) -> str:
-        """The axis."""
-        return f"dim={self.dim}"
+    _function = functools.partial(F.softmin, _stacklevel=_CALLER)
 
 
-class LogSoftmax(Module):
+class LogSoftmax(_Along):
     """log softmax(x) along dim."""
 
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
+    _function = functools.partial(F.log_softmax, _stacklevel=_CALLER)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """logsoftmax(x)."""
-        return log_softmax(x, axis=implicit_axis(self.dim, x))
 
-    def extra_repr(self) -> str:
-        """The axis."""
-        return f"dim={self.dim}"
+class Softmax2d(_Plain):
+    """Softmax over the channels of (N, C, H, W) or (C, H, W), at each place."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """softmax(x) along axis -3."""
+        if input.ndim not in (3, 4):
+            raise ValueError(f"Softmax2d: expected (C, H, W) or (N, C, H, W), got shape {input.shape}")
+        return F.softmax(input, -3)

@@ -9,7 +9,7 @@ from ..engine.backend import Array
 from ..engine.op import elementwise
 from ..engine.tensor import Tensor
 from .elementwise import exp, where
-from .shape import split
+from .shape import axes_of, split
 from .trig import _erf_pair, erfc, tanh
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017
@@ -85,7 +85,9 @@ def selu(x: Any) -> Any:
 
 @elementwise(x=lambda g, x, alpha: where(x > 0, g, g * exp(where(x > 0, 0.0, x) * (1.0 / alpha))))
 def celu(xp: Any, x: Array, *, alpha: float = 1.0) -> Array:
-    """x where x > 0, else alpha (e^(x / alpha) - 1)."""
+    """x where x > 0, else alpha (e^(x / alpha) - 1); ValueError for alpha = 0."""
+    if alpha == 0:
+        raise ValueError(f"celu: expected alpha other than 0 (alpha={alpha})")
     return xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, 0) * (1.0 / alpha)))
 
 
@@ -139,7 +141,7 @@ def hardsigmoid(xp: Any, x: Array) -> Array:
     return xp.clip(x + 3.0, 0.0, 6.0) * (1.0 / 6.0)
 
 
-@elementwise(x=lambda g, x: where(x < -3.0, 0.0, where(x <= 3.0, g * (x * (1.0 / 3.0) + 0.5), g)))
+@elementwise(x=lambda g, x: where(x <= -3.0, 0.0, where(x < 3.0, g * (x * (1.0 / 3.0) + 0.5), g)))
 def hardswish(xp: Any, x: Array) -> Array:
     """x min(max(x + 3, 0), 6) / 6."""
     return x * xp.clip(x + 3.0, 0.0, 6.0) * (1.0 / 6.0)
@@ -169,10 +171,10 @@ def hardshrink(xp: Any, x: Array, *, lambd: float = 0.5) -> Array:
     return xp.where(xp.abs(x) > lambd, x, 0 * x)
 
 
-@elementwise(x=lambda g, x, threshold: where(x > threshold, g, 0.0))
+@elementwise(x=lambda g, x, threshold: where(x <= threshold, 0.0, g))
 def threshold(xp: Any, x: Array, *, threshold: float, value: float) -> Array:
-    """x where x > threshold, else value."""
-    return xp.where(x > threshold, x, xp.asarray(value, x.dtype))
+    """x where x > threshold, else value; NaN stays NaN."""
+    return xp.where(x <= threshold, xp.asarray(value, x.dtype), x)
 
 
 # y = x for x > 0, else w x
@@ -184,6 +186,7 @@ def prelu(xp: Any, x: Array, weight: Array) -> Array:
 
 def glu(x: Any, axis: int = -1) -> Any:
     """a sigmoid(b), where a and b are the halves of x along an axis."""
+    (axis,) = axes_of("glu", axis, x.ndim)
     n = x.shape[axis]
     if n % 2:
         raise ValueError(f"glu: expected an even length along the axis, got {n} (dim={axis})")

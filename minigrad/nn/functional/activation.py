@@ -1,55 +1,51 @@
-"""Activation functions with PyTorch's signatures."""
+"""Activation functions with PyTorch's signatures.
+
+`inplace=True` and the names that end in "_" make the input itself the result. Nothing that the graph saved is
+overwritten: a computed tensor gets a new array and node, a constant its new values in its own memory, and a
+leaf that requires grad is refused while recording.
+"""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
-from ...engine.tensor import Tensor
-from ...ops.activation import (
-    celu,
-    elu,
-    gelu,
-    glu,
-    hardshrink,
-    hardsigmoid,
-    hardswish,
-    hardtanh,
-    leaky_relu,
-    logsigmoid,
-    mish,
-    prelu,
-    relu,
-    relu6,
-    selu,
-    sigmoid,
-    silu,
-    softplus,
-    softshrink,
-    softsign,
-    tanhshrink,
-    threshold,
-)
-from ...ops.softmax import log_softmax as _log_softmax
-from ...ops.softmax import softmax as _softmax
-from ...ops.trig import tanh
+from ...engine import random as stream
+from ...engine.backend import xp_of
+from ...engine.tensor import Tensor, wrap
+from ...ops import activation as A
+from ...ops import softmax as S
+from ...ops.activation import gelu, hardshrink, logsigmoid, softshrink
+from ...ops.index import assign, rebind
+from ...ops.shape import axes_of
+from ...ops.trig import tanh as _tanh
 
 __all__ = [
     "celu",
+    "celu_",
     "elu",
+    "elu_",
     "gelu",
     "glu",
+    "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "hardtanh_",
     "leaky_relu",
+    "leaky_relu_",
     "log_softmax",
     "logsigmoid",
     "mish",
     "prelu",
     "relu",
     "relu6",
+    "relu_",
+    "rrelu",
+    "rrelu_",
     "selu",
+    "selu_",
     "sigmoid",
     "silu",
     "softmax",
@@ -60,26 +56,246 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "threshold_",
 ]
 
 
-def implicit_axis(dim: int | None, x: Tensor) -> int:
-    """PyTorch's implicit choice when dim is None: 0 for 0, 1 and 3 axes, else 1."""
-    return dim if dim is not None else 0 if x.ndim in (0, 1, 3) else 1
+def _given(name: str, input: Tensor, y: Tensor, inplace: bool) -> Tensor:
+    """y; or, in place, the input itself, turned into y."""
+    if not inplace:
+        return y
+    if y.dtype != input.dtype:
+        raise TypeError(f"{name}: in place, expected a floating input, got {input.dtype}; use input.float()")
+    return assign(input, y) if y._node is None else rebind(name, input, y)
 
 
-def softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
-    """e^x_i / sum_j e^x_j along dim."""
+# ---------------------------------------------------------------- with an in-place form
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(x, 0)."""
+    return _given("relu_", input, A.relu(input), inplace)
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """min(max(x, 0), 6)."""
+    return _given("relu6", input, A.relu6(input), inplace)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x where x > 0, else alpha (e^x - 1) (Clevert et al. 2015)."""
+    return _given("elu_", input, A.elu(input, alpha=alpha), inplace)
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """1.0507 elu(x, 1.6733): keeps mean 0 and variance 1 from layer to layer (Klambauer et al. 2017)."""
+    return _given("selu_", input, A.selu(input), inplace)
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x where x > 0, else alpha (e^(x / alpha) - 1) (Barron 2017)."""
+    return _given("celu_", input, A.celu(input, alpha=alpha), inplace)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """x where x > 0, else negative_slope x."""
+    return _given("leaky_relu_", input, A.leaky_relu(input, negative_slope=negative_slope), inplace)
+
+
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """x where x > threshold, else value."""
+    return _given("threshold_", input, A.threshold(input, threshold=threshold, value=value), inplace)
+
+
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
+    """x limited to [min_val, max_val]."""
+    return _given("hardtanh_", input, A.hardtanh(input, min_val=min_val, max_val=max_val), inplace)
+
+
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """min(max(x + 3, 0), 6) / 6."""
+    return _given("hardsigmoid", input, A.hardsigmoid(input), inplace)
+
+
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x min(max(x + 3, 0), 6) / 6 (Howard et al. 2019)."""
+    return _given("hardswish", input, A.hardswish(input), inplace)
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """x sigmoid(x)."""
+    return _given("silu", input, A.silu(input), inplace)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x tanh(log(1 + e^x)) (Misra 2019)."""
+    return _given("mish", input, A.mish(input), inplace)
+
+
+def rrelu(
+    input: Tensor,
+    lower: float = 1.0 / 8,
+    upper: float = 1.0 / 3,
+    training: bool = False,
+    inplace: bool = False,
+) -> Tensor:
+    """x where x > 0, else a x: a random in [lower, upper) in training, else their mean (Xu et al. 2015)."""
+    check_slopes("rrelu", lower, upper)
+    if training:
+        xp = xp_of(input._data)
+        slopes = stream.default_generator.uniform(lower, upper, input.shape, input.dtype, xp)
+        y = A.prelu(input, wrap(slopes, None))
+    else:
+        y = A.leaky_relu(input, negative_slope=(lower + upper) / 2)
+    return _given("rrelu_", input, y, inplace)
+
+
+def check_slopes(name: str, lower: float, upper: float) -> None:
+    """The range of random slopes must be one."""
+    if not lower <= upper:
+        raise ValueError(f"{name}: expected lower <= upper (lower={lower}, upper={upper})")
+
+
+def relu_(input: Tensor) -> Tensor:
+    """relu in place."""
+    return relu(input, True)
+
+
+def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """elu in place."""
+    return elu(input, alpha, True)
+
+
+def selu_(input: Tensor) -> Tensor:
+    """selu in place."""
+    return selu(input, True)
+
+
+def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """celu in place."""
+    return celu(input, alpha, True)
+
+
+def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """leaky_relu in place."""
+    return leaky_relu(input, negative_slope, True)
+
+
+def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
+    """threshold in place."""
+    return _given("threshold_", input, A.threshold(input, threshold=threshold, value=value), True)
+
+
+def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """hardtanh in place."""
+    return hardtanh(input, min_val, max_val, True)
+
+
+def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False) -> Tensor:
+    """rrelu in place."""
+    return rrelu(input, lower, upper, training, True)
+
+
+# ---------------------------------------------------------------- without
+
+
+def tanh(input: Tensor) -> Tensor:
+    """(e^x - e^-x) / (e^x + e^-x)."""
+    return _tanh(input)
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + e^-x)."""
+    return A.sigmoid(input)
+
+
+def softsign(input: Tensor) -> Tensor:
+    """x / (1 + |x|)."""
+    return A.softsign(input)
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """x - tanh(x)."""
+    return A.tanhshrink(input)
+
+
+def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
+    """log(1 + e^(beta x)) / beta; x itself where beta x > threshold."""
+    return A.softplus(input, beta=beta, threshold=threshold)
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """a sigmoid(b), where a and b are the halves of x along dim (Dauphin et al. 2017)."""
+    return A.glu(input, dim)
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """x where x > 0, else weight x: x (N, C, ...), weight (1,) or one a channel, (C,) (He et al. 2015)."""
+    channels = input.shape[1] if input.ndim > 1 else 1
+    if weight.ndim > 1 or weight.size not in (1, channels):
+        raise ValueError(
+            f"prelu: expected one weight, or {channels} of them for input {input.shape}, got {weight.shape}"
+        )
+    return A.prelu(input, weight.reshape((-1,) + (1,) * max(input.ndim - 2, 0) if input.ndim else ()))
+
+
+# ---------------------------------------------------------------- along an axis
+
+
+def _axis(name: str, dim: int | None, x: Tensor, stacklevel: int) -> int:
+    """dim, or PyTorch's implicit choice (0 for 0, 1 and 3 axes, else 1) with a warning."""
+    if dim is None:
+        dim = 0 if x.ndim in (0, 1, 3) else 1
+        warnings.warn(f"{name}: no axis given, taken as dim={dim}; say which", stacklevel=stacklevel)
+    return dim
+
+
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """e^x_i / sum_j e^x_j along dim; with `dtype`, x is converted first.
+
+    Without dim PyTorch's choice is taken, with a warning (`_stacklevel`: whom it blames).
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.softmax(mg.tensor([0.0, 0.0]), dim=0)
+    tensor([0.5, 0.5])
+    """
     x = input if dtype is None else input.astype(dtype)
-    return _softmax(x, axis=implicit_axis(dim, x))
+    return S.softmax(x, axis=_axis("softmax", dim, x, _stacklevel))
 
 
-def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
+def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """log softmax(x) along dim."""
     x = input if dtype is None else input.astype(dtype)
-    return _log_softmax(x, axis=implicit_axis(dim, x))
+    return S.log_softmax(x, axis=_axis("log_softmax", dim, x, _stacklevel))
 
 
-def softmin(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
-    """softmax(-x)."""
-    return softmax(-input, dim, dtype)
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """softmax(-x) along dim."""
+    x = input if dtype is None else input.astype(dtype)
+    return S.softmax(-x, axis=_axis("softmin", dim, x, _stacklevel))
+
+
+def gumbel_softmax(
+    logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
+) -> Tensor:
+    """softmax((x + G) / tau) along dim, G = -log(-log U): a random class, soft so that it has a gradient.
+
+    hard: the value is one-hot, the gradient that of the soft sample (Jang et al. 2017; Maddison et al. 2017).
+    `eps` does nothing in PyTorch any more, so only its default is taken.
+    """
+    if eps != 1e-10:
+        raise ValueError(f"gumbel_softmax: eps has no effect, leave it out (eps={eps})")
+    if tau == 0:
+        raise ValueError(f"gumbel_softmax: expected a temperature other than 0 (tau={tau})")
+    (dim,) = axes_of("gumbel_softmax", dim, logits.ndim)
+    xp = xp_of(logits._data)
+    u = xp.maximum(
+        stream.default_generator.random(logits.shape, "float64", xp), 2.0**-54
+    )  # log 0 is kept out
+    gumbel = wrap((-xp.log(-xp.log(u))).astype(logits.dtype), None)
+    soft = S.softmax((logits + gumbel) * (1.0 / tau), axis=dim)
+    if not hard:
+        return soft
+    places = xp.arange(logits.shape[dim]).reshape((-1,) + (1,) * (logits.ndim - dim - 1))
+    chosen = xp.argmax(soft._data, axis=dim, keepdims=True) == places
+    return wrap(chosen.astype(soft.dtype), None) - soft.detach() + soft
