@@ -234,7 +234,7 @@ def _lstm_back(
     """Gradients of the gates' sums at every step, of h0, of c0, and of the projected states."""
     cells, gates, tanhs, _ = saved
     width, rows_of_h = c0.shape[1], len(gates) * h0.shape[1]
-    gy = g[:rows_of_h].reshape(len(gates), -1)
+    gy = g[:rows_of_h].reshape(len(gates), h0.shape[1])
     dc_all, dh_all = g[rows_of_h:].reshape(c0.shape).copy(), xp.zeros_like(h0)
     d_all, tops = xp.empty_like(gates), None if w_hr is None else xp.empty_like(gy)
     room = xp.empty((2, *c0.shape), g.dtype)
@@ -279,8 +279,9 @@ def lstm_sequence(
     for b in (b_ih, b_hh):
         gates = gates if b is None else xp.add(gates, b * scale, out=gates)
     w, dtype = (w_hh * scale[:, None]).T, gates.dtype
-    result = xp.empty(total * h0.shape[1] + c0.size, dtype)
-    y = result[: total * h0.shape[1]].reshape(total, -1)
+    out = h0.shape[1]
+    result = xp.empty(total * out + c0.size, dtype)
+    y = result[: total * out].reshape(total, out)
     hidden = y if w_hr is None else xp.empty((total, width), dtype)
     cells, tanhs = xp.empty((total, width), dtype), xp.empty((total, width), dtype)
     product, room = xp.empty((len(h0), 4 * width), dtype), xp.empty(c0.shape, dtype)
@@ -300,7 +301,7 @@ def lstm_sequence(
         h = xp.multiply(o, xp.tanh(c, out=tanhs[rows]), out=hidden[rows])
         if w_hr is not None:
             h = xp.matmul(h, w_hr.T, out=y[rows])
-    result[total * h0.shape[1] :].reshape(c0.shape)[...] = cells[_on(xp, final_rows(sizes, reverse))]
+    result[total * out :].reshape(c0.shape)[...] = cells[_on(xp, final_rows(sizes, reverse))]
     return result, (h_before, c_before, gates, tanhs, hidden)
 
 
