@@ -280,15 +280,15 @@ class RNN(RNNBase):
     Dropout acts between layers, in training. Raises ValueError for shapes, lengths or options that do
     not fit.
 
-    >>> from minigrad import nn
-    >>> layer = nn.RNN(1, 1)
+    >>> import minigrad as mg
+    >>> layer = mg.nn.RNN(1, 1, nonlinearity="relu")
     >>> for p, value in zip(layer.parameters(), (1.0, 0.5, 0.0, 0.0)):
-    ...     _ = nn.init.constant_(p, value)
+    ...     _ = mg.nn.init.constant_(p, value)
     >>> x = mg.tensor([[1.0], [0.0], [0.0]], requires_grad=True)
     >>> y, h = layer(x)
     >>> h.sum().backward()
     >>> y.detach().reshape(-1), x.grad.reshape(-1)
-    (tensor([0.7615942 , 0.36340746, 0.17973   ]), tensor([0.08817668, 0.41985315, 0.96769714]))
+    (tensor([1.  , 0.5 , 0.25]), tensor([0.25, 0.5 , 1.  ]))
     """
 
     def __init__(
@@ -320,8 +320,8 @@ class LSTM(RNNBase):
     (T, N, D R) and (h_n, c_n). With proj_size = R the h are projected, W_hr h, else R = H. Hochreiter &
     Schmidhuber 1997, Gers et al. 2000; projection: Sak et al. 2014. Raises ValueError as RNN does.
 
-    >>> from minigrad import nn
-    >>> layer = nn.LSTM(3, 8)
+    >>> import minigrad as mg
+    >>> layer = mg.nn.LSTM(3, 8)
     >>> sum(p.size for p in layer.parameters())
     416
     >>> y, (h, c) = layer(mg.zeros(5, 2, 3))
