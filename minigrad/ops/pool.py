@@ -1,4 +1,7 @@
-"""Pooling: the maximum or the mean of each window."""
+"""Pooling: the maximum or the mean of each window.
+
+Max pooling remembers in one byte which element of a window won. pool_places.py has what needs flat indices.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backend import Array
+from ..engine.backend import Array, xp_of
 from ..engine.op import op
-from .linalg import matmul
-from .shape import moveaxis
-from .windows import Pairs, batch_first, batch_last, bordered, inside, offsets, out_length, per_axis
+from .pool_places import pick, wanted_lengths, window_argmax, window_table
+from .resample import bins, resample
+from .windows import (
+    Pairs,
+    as_given,
+    batch_first,
+    batch_last,
+    batched,
+    bordered,
+    inside,
+    offsets,
+    out_length,
+    per_axis,
+)
 
 
 def _sizes(
@@ -47,14 +61,24 @@ def max_pool(
     for k, (_, cut) in enumerate(offsets(kernel, stride, dilation, out)):
         here = source[cut]
         if best is None:
-            best, chosen = (
-                here.copy(),
-                xp.zeros(here.shape, np.uint8 if math.prod(kernel) < 256 else np.int32),
-            )
+            best = here.copy()
+            chosen = xp.empty(here.shape, np.uint8 if math.prod(kernel) < 256 else np.int32)
+            chosen[...] = xp.asarray(_first_inside(kernel, stride, padding, dilation, out))[..., None]
         else:
-            xp.putmask(chosen, ~(here <= best), k)
+            larger = here > best
+            larger |= here != here  # the last NaN, as in PyTorch
+            xp.putmask(chosen, larger, k)
             xp.maximum(best, here, out=best)
     return batch_first(xp, best), (batch_first(xp, chosen),)
+
+
+def _first_inside(kernel: tuple, stride: tuple, padding: Pairs, dilation: tuple, out: tuple) -> np.ndarray:
+    """(*out): the first element of each window that is no border; it wins where all is -inf."""
+    number = np.zeros((), int)
+    for k, s, (before, _), d, o in zip(kernel, stride, padding, dilation, out, strict=True):
+        outside = np.maximum(before - np.arange(o) * s, 0)
+        number = number[..., None] * k + np.minimum(-(-outside // d), k - 1)
+    return number
 
 
 @op(x=lambda g, chosen, x_shape, **how: window_take(g, chosen=chosen, **how))
@@ -91,6 +115,15 @@ def window_take(
     for k, (_, cut) in enumerate(offsets(kernel, stride, dilation, out)):
         y += source[cut] * (index == k)
     return batch_first(xp, y)
+
+
+def _tables(name: str, lengths: tuple, how: dict) -> tuple:
+    """max_pool's windows as tables; what lies on the border stands for its neighbour inside."""
+    out, _ = _sizes((1, 1, *lengths), **how)
+    keys = ("kernel", "stride", "padding", "dilation")
+    return tuple(
+        window_table(n, o, *one) for n, o, *one in zip(lengths, out, *[how[k] for k in keys], strict=True)
+    )
 
 
 # ---------------------------------------------------------------- sums and means
@@ -140,41 +173,53 @@ def _window_sizes(
 # ---------------------------------------------------------------- what layers and functions call
 
 
-def _checked(
-    name: str, x: Any, kernel: Any, stride: Any, padding: Any, dims: int, ceil_mode: bool, dilation: Any = 1
+def check_pool(
+    name: str, kernel: Any, stride: Any, padding: Any, dims: int, dilation: Any = 1, ceil_mode: bool = False
 ) -> dict:
-    if x.ndim not in (dims + 1, dims + 2):
-        raise ValueError(
-            f"{name}: expected {dims + 2} axes (or {dims + 1} without a batch), got shape {x.shape}"
-        )
+    """The settings of a pooling as tuples; what PyTorch rejects raises ValueError."""
     kernel = per_axis(name, "kernel_size", kernel, dims)
     stride = kernel if stride is None else per_axis(name, "stride", stride, dims)
     pads = per_axis(name, "padding", padding, dims, least=0)
-    dilation = per_axis(name, "dilation", dilation, dims)
-    for k, p, d, n in zip(kernel, pads, dilation, x.shape[-dims:], strict=True):
-        if p > (d * (k - 1) + 1) // 2:
+    for k, p in zip(kernel, pads, strict=True):
+        if p > k // 2:
             raise ValueError(
                 f"{name}: expected padding of at most half the kernel (kernel_size={k}, padding={p})"
             )
-        if n + 2 * p < d * (k - 1) + 1:
-            raise ValueError(
-                f"{name}: the window reaches over {d * (k - 1) + 1}, the padded input has {n + 2 * p}"
-            )
-    how = {
+    return {
         "kernel": kernel,
         "stride": stride,
         "padding": tuple((p, p) for p in pads),
+        "dilation": per_axis(name, "dilation", dilation, dims),
         "ceil_mode": bool(ceil_mode),
     }
-    return {**how, "dilation": dilation}
+
+
+def _check_room(name: str, x: Any, how: dict) -> None:
+    """Every axis must hold a window (with ceil_mode: the start of one)."""
+    out, _ = _sizes(x.shape, **how)
+    for n, o, k, (p, _), d in zip(
+        x.shape[2:], out, how["kernel"], how["padding"], how["dilation"], strict=True
+    ):
+        if o < 1:
+            raise ValueError(
+                f"{name}: the window reaches over {d * (k - 1) + 1}, the padded input has {n + 2 * p}; "
+                "use a smaller kernel or more padding"
+            )
 
 
 def max_poolnd(
-    x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, dims: int
-) -> Any:
-    """Max pooling with PyTorch's arguments, checked."""
-    how = _checked(f"max_pool{dims}d", x, kernel_size, stride, padding, dims, ceil_mode, dilation)
-    return max_pool(x[None], **how)[0] if x.ndim == dims + 1 else max_pool(x, **how)
+    x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, dims: int,
+    indices: bool = False,
+) -> Any:  # fmt: skip
+    """Max pooling with PyTorch's arguments, checked; with `indices` also where each maximum lies."""
+    name = f"max_pool{dims}d"
+    how = check_pool(name, kernel_size, stride, padding, dims, dilation, ceil_mode)
+    images = batched(name, x, dims)
+    _check_room(name, images, how)
+    if not indices:
+        return as_given(x, max_pool(images, **how))
+    index = window_argmax(images, tables=_tables(name, images.shape[2:], how))
+    return as_given(x, pick(images, index), index)
 
 
 def avg_poolnd(
@@ -183,49 +228,44 @@ def avg_poolnd(
 ) -> Any:  # fmt: skip
     """Average pooling with PyTorch's arguments, checked."""
     name = f"avg_pool{dims}d"
-    how = _checked(name, x, kernel_size, stride, padding, dims, ceil_mode)
+    how = check_pool(name, kernel_size, stride, padding, dims, 1, ceil_mode)
+    images = batched(name, x, dims)
+    _check_room(name, images, how)
+    if dims == 3 and any(k > n for k, n in zip(how["kernel"], images.shape[2:], strict=True)):
+        raise ValueError(
+            f"{name}: expected a window no longer than the input (kernel_size={how['kernel']}), got {x.shape}"
+        )
     del how["dilation"]
-    if x.ndim == dims + 1:
-        lone = (kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, dims)
-        return avg_poolnd(x[None], *lone)[0]
-    if divisor_override is not None:
-        if divisor_override == 0:
-            raise ValueError(f"{name}: expected a divisor other than 0 (divisor_override=0)")
-        return window_sum(x, **how) * (1.0 / divisor_override)
-    sizes = _window_sizes(x.shape[2:], pads_count=count_include_pad, **how)
+    return as_given(
+        x, window_sum(images, **how) * _shares(name, images, how, count_include_pad, divisor_override)
+    )
+
+
+def check_divisor(name: str, divisor: int | None) -> None:
+    """divisor_override: None or a whole number other than 0."""
+    if divisor is not None and (isinstance(divisor, bool) or not isinstance(divisor, int) or divisor == 0):
+        raise ValueError(f"{name}: expected a whole number other than 0 (divisor_override={divisor!r})")
+
+
+def _shares(name: str, x: Any, how: dict, pads_count: bool, divisor: int | None) -> Any:
+    """What each element of a window counts: a number, or an array where windows differ."""
+    check_divisor(name, divisor)
+    if divisor is not None:
+        return 1.0 / divisor
+    sizes = _window_sizes(x.shape[2:], pads_count=pads_count, **how)
     if (sizes == sizes.flat[0]).all():
-        return window_sum(x, **how) * (1.0 / float(sizes.flat[0]))
-    return window_sum(x, **how) * x.device.xp.asarray(1.0 / sizes, x.dtype)
+        return 1.0 / float(sizes.flat[0])
+    return xp_of(getattr(x, "_data", x)).asarray(1.0 / sizes, x.dtype)
 
 
 def adaptive_avg_poolnd(x: Any, output_size: Any, dims: int) -> Any:
     """Means over output_size bins per axis: bin i spans floor(i n / m) to ceil((i + 1) n / m)."""
     name = f"adaptive_avg_pool{dims}d"
-    if x.ndim not in (dims + 1, dims + 2):
-        raise ValueError(
-            f"{name}: expected {dims + 2} axes (or {dims + 1} without a batch), got shape {x.shape}"
-        )
-    given = (
-        (output_size,) * dims if output_size is None or isinstance(output_size, int) else tuple(output_size)
-    )
-    if len(given) != dims:
-        raise ValueError(f"{name}: expected {dims} lengths (output_size={output_size!r})")
-    wanted = tuple(n if m is None else m for m, n in zip(given, x.shape[-dims:], strict=True))
-    per_axis(name, "output_size", wanted, dims)
-    if all(n % m == 0 for m, n in zip(wanted, x.shape[-dims:], strict=True)):
-        kernel = tuple(n // m for m, n in zip(wanted, x.shape[-dims:], strict=True))
+    images = batched(name, x, dims)
+    wanted = wanted_lengths(name, images, output_size, dims)
+    if all(m and n % m == 0 for m, n in zip(wanted, images.shape[2:], strict=True)):
+        kernel = tuple(n // m for m, n in zip(wanted, images.shape[2:], strict=True))
         return avg_poolnd(x, kernel, kernel, 0, False, True, None, dims)
-    for axis, m in enumerate(wanted, start=x.ndim - dims):
-        x = moveaxis(
-            matmul(moveaxis(x, axis, -1), x.device.xp.asarray(_bins(x.shape[axis], m), x.dtype)), -1, axis
-        )
-    return x
-
-
-def _bins(n: int, m: int) -> np.ndarray:
-    """(n, m): column i averages the elements of bin i."""
-    table = np.zeros((n, m))
-    for i in range(m):
-        start, stop = i * n // m, -(-(i + 1) * n // m)
-        table[start:stop, i] = 1.0 / (stop - start)
-    return table
+    for axis, m in enumerate(wanted, start=2):
+        images = resample(images, band=bins(images.shape[axis], m), axis=axis)
+    return as_given(x, images)

@@ -29,6 +29,25 @@ def per_axis(name: str, argument: str, value: Any, dims: int, least: int | None 
     return tuple(int(v) for v in (values * dims if len(values) == 1 else values))
 
 
+def batched(name: str, x: Any, dims: int) -> Any:
+    """x (N, C, ...), with a batch of one put before (C, ...)."""
+    if x.ndim not in (dims + 1, dims + 2):
+        raise ValueError(
+            f"{name}: expected {dims + 2} axes (or {dims + 1} without a batch), got shape {x.shape}"
+        )
+    if 0 in x.shape[-dims - 1 :]:
+        raise ValueError(
+            f"{name}: expected channels and lengths >= 1, only the batch may be empty, got shape {x.shape}"
+        )
+    return x[None] if x.ndim == dims + 1 else x
+
+
+def as_given(x: Any, *results: Any) -> Any:
+    """Results without a batch if x has none: one alone, or a tuple."""
+    shown = tuple(y if x.ndim == y.ndim else y[0] for y in results)
+    return shown if len(shown) > 1 else shown[0]
+
+
 def out_length(
     n: int, kernel: int, stride: int, pad: tuple[int, int], dilation: int, ceil: bool = False
 ) -> int:

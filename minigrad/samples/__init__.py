@@ -6,12 +6,44 @@ integers, booleans and None are constants. Values stay away from ties, jumps and
 
 from __future__ import annotations
 
-from . import activation, conv, elementwise, embedding, linalg, logic, loss, norm, recurrent, reduce, shape, windows
+from . import (
+    activation,
+    attention,
+    conv,
+    elementwise,
+    embedding,
+    linalg,
+    logic,
+    loss,
+    norm,
+    pool,
+    recurrent,
+    reduce,
+    resample,
+    shape,
+    windows,
+)
 from .draw import Draw, Sample
 
 __all__ = ["Sample", "samples"]
 
-TOPICS = (elementwise, activation, shape, reduce, linalg, windows, loss, logic, norm, conv, embedding, recurrent)
+TOPICS = (
+    elementwise,
+    activation,
+    attention,
+    shape,
+    reduce,
+    linalg,
+    windows,
+    loss,
+    logic,
+    norm,
+    conv,
+    embedding,
+    recurrent,
+    pool,
+    resample,
+)
 
 
 def samples(seed: int = 0) -> dict[str, list[Sample]]:

@@ -1,5 +1,5 @@
 """Slow, plain references of forwards, a file a topic; tests/cases.py gathers them into its table."""
 
-from . import conv, norm, embedding, recurrent
+from . import attention, conv, norm, embedding, loss, pool, recurrent, resample
 
-TOPICS = (norm, conv, embedding, recurrent)
+TOPICS = (attention, norm, conv, embedding, recurrent, loss, pool, resample)
