@@ -24,13 +24,6 @@ from .windows import Pairs, batch_first, batch_last, bordered, inside, offsets, 
 COLUMN_BYTES = 1 << 22  # of columns at a time: measured best on 2 cores, 4 to 16 MB are alike
 
 
-def _chunks(out: tuple, columns: int, itemsize: int) -> Iterator[tuple[int, int]]:
-    """Output rows [a, b) at a time, so that their columns take about COLUMN_BYTES."""
-    row = max(columns * math.prod(out[1:]) * itemsize, 1)
-    step = max(1, COLUMN_BYTES // row)
-    return ((a, min(a + step, out[0])) for a in range(0, out[0], step))
-
-
 class _Plan:
     """The sizes of one convolution, in batch-last order."""
 
@@ -48,18 +41,37 @@ class _Plan:
         )
         self.depth = self.per_group * math.prod(kernel)  # rows of the columns, for one group
         self.width = math.prod(self.out[1:]) * self.batch  # columns to an output row
+        self.pointwise = all(k == s == 1 for k, s in zip(kernel, stride, strict=True))
+
+    def _step(self, itemsize: int) -> int:
+        """Output rows at a time, so that their columns take about COLUMN_BYTES."""
+        row = self.depth * self.groups * self.width * itemsize
+        return min(max(1, COLUMN_BYTES // max(row, 1)), self.out[0])
 
     def chunks(self, dtype: np.dtype) -> Iterator[tuple[int, int]]:
-        """Output rows at a time."""
-        return _chunks(self.out, self.depth * self.groups * self.batch, dtype.itemsize)
+        """Output rows [a, b) at a time."""
+        step = self._step(dtype.itemsize)
+        return ((a, min(a + step, self.out[0])) for a in range(0, self.out[0], max(step, 1)))
 
-    def columns(self, xp: Any, x: Array, rows: tuple[int, int]) -> Array:
+    def space(self, xp: Any, dtype: np.dtype) -> Array:
+        """Memory for the columns of a chunk, used again by the next: new memory costs more than the copy."""
+        return xp.empty(self.groups * self.depth * self._step(dtype.itemsize) * self.width, dtype)
+
+    def shaped(self, space: Array, rows: tuple[int, int]) -> tuple[Array, Array]:
+        """The space as columns of these rows: by window, and as matrices (groups, depth, columns)."""
+        count = rows[1] - rows[0]
+        cols = space[: self.groups * self.depth * count * self.width]
+        windows = cols.reshape(self.channels, *self.kernel, count, *self.out[1:], self.batch)
+        return windows, cols.reshape(self.groups, self.depth, count * self.width)
+
+    def columns(self, x: Array, rows: tuple[int, int], space: Array) -> Array:
         """The windows of padded x for some output rows: (groups, depth, columns)."""
-        shape = (self.channels, *self.kernel, rows[1] - rows[0], *self.out[1:], self.batch)
-        cols = xp.empty(shape, x.dtype)
+        if self.pointwise:  # a 1x1 kernel: x is its own columns
+            return x.reshape(self.groups, self.depth, -1)[self.span(rows)]
+        windows, matrices = self.shaped(space, rows)
         for at, cut in offsets(self.kernel, self.stride, self.dilation, self.out, rows):
-            cols[(slice(None), *at)] = x[cut]
-        return cols.reshape(self.groups, self.depth, (rows[1] - rows[0]) * self.width)
+            windows[(slice(None), *at)] = x[cut]
+        return matrices
 
     def matrix(self, w: Array) -> Array:
         """Weights as (groups, filters per group, depth)."""
@@ -95,12 +107,12 @@ def conv(
     dtype = np.result_type(x, w) if bias is None else np.result_type(x, w, bias)
     source = bordered(xp, batch_last(xp, x), padding)
     y = xp.empty((plan.filters, *plan.out, plan.batch), dtype)
-    flat, matrix = plan.flat(y), plan.matrix(w)
+    flat, matrix, space = plan.flat(y), plan.matrix(w), plan.space(xp, source.dtype)
     for rows in plan.chunks(dtype):
-        part = xp.matmul(matrix, plan.columns(xp, source, rows))
+        part = flat[plan.span(rows)]
+        xp.matmul(matrix, plan.columns(source, rows, space), out=part)
         if bias is not None:
             part += bias.reshape(plan.groups, -1, 1)
-        flat[plan.span(rows)] = part
     return batch_first(xp, y)
 
 
@@ -120,17 +132,24 @@ def conv_grad_x(
     groups: int,
 ) -> Array:
     """The gradient of conv in x: each column is added back to the window it came from."""
+    reach = [d * (k - 1) for k, d in zip(w.shape[2:], dilation, strict=True)]
+    turns = all(s == 1 and a <= r >= b for s, r, (a, b) in zip(stride, reach, padding, strict=True))
+    if turns and w.shape[0] <= x_shape[1]:  # as a convolution of gy, if that has the fewer columns
+        rest = tuple((r - a, r - b) for r, (a, b) in zip(reach, padding, strict=True))
+        return conv(
+            gy, turned(xp, w, groups), None, stride=stride, padding=rest, dilation=dilation, groups=groups
+        )
     plan = _Plan(x_shape, w.shape, stride, padding, dilation, groups)
     dtype = np.result_type(gy, w)
     flat = plan.flat(batch_last(xp, gy))
     transposed = xp.swapaxes(plan.matrix(w), -1, -2)
     lengths = [a + n + b for (a, b), n in zip(padding, plan.lengths, strict=True)]
-    x = xp.zeros((plan.channels, *lengths, plan.batch), dtype)
+    x, space = xp.zeros((plan.channels, *lengths, plan.batch), dtype), plan.space(xp, dtype)
     for rows in plan.chunks(dtype):
-        cols = xp.matmul(transposed, flat[plan.span(rows)])
-        cols = cols.reshape(plan.channels, *plan.kernel, rows[1] - rows[0], *plan.out[1:], plan.batch)
+        windows, matrices = plan.shaped(space, rows)
+        xp.matmul(transposed, flat[plan.span(rows)], out=matrices)
         for at, cut in offsets(plan.kernel, stride, dilation, plan.out, rows):
-            x[cut] += cols[(slice(None), *at)]
+            x[cut] += windows[(slice(None), *at)]
     return batch_first(xp, x[inside(padding, plan.lengths)])
 
 
@@ -153,11 +172,19 @@ def conv_grad_w(
     plan = _Plan(x.shape, w_shape, stride, padding, dilation, groups)
     dtype = np.result_type(gy, x)
     source = bordered(xp, batch_last(xp, x), padding)
-    flat = plan.flat(batch_last(xp, gy))
+    flat, space = plan.flat(batch_last(xp, gy)), plan.space(xp, source.dtype)
     w = xp.zeros((groups, plan.filters // groups, plan.depth), dtype)
     for rows in plan.chunks(dtype):
-        w += xp.matmul(flat[plan.span(rows)], xp.swapaxes(plan.columns(xp, source, rows), -1, -2))
+        w += xp.matmul(flat[plan.span(rows)], xp.swapaxes(plan.columns(source, rows, space), -1, -2))
     return w.reshape(w_shape)
+
+
+def turned(xp: Any, w: Array, groups: int) -> Array:
+    """Filters turned round, input and output channels exchanged: at stride 1 they carry gradients back."""
+    filters, per_group, *kernel = w.shape
+    w = w.reshape(groups, filters // groups, per_group, *kernel).swapaxes(1, 2)
+    w = xp.flip(w, axis=tuple(range(3, w.ndim)))
+    return xp.ascontiguousarray(w).reshape(groups * per_group, filters // groups, *kernel)
 
 
 # ---------------------------------------------------------------- what layers and functions call
