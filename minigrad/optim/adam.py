@@ -15,8 +15,9 @@ __all__ = ["Adam", "AdamW"]
 class Adam(Optimizer):
     """m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  p <- p - lr m' / (sqrt(v') + eps).
 
-    m' = m / (1 - b1^t), v' = v / (1 - b2^t); weight_decay p is added to g. amsgrad: the largest v so
-    far takes the place of v. Kingma & Ba 2015, algorithm 1; Reddi et al. 2018.
+    m' = m / (1 - b1^t), v' = v / (1 - b2^t); weight_decay p is added to g, or with
+    decoupled_weight_decay p <- p (1 - lr weight_decay) first. amsgrad: the largest v so far takes the
+    place of v. Kingma & Ba 2015, algorithm 1; Reddi et al. 2018; Loshchilov & Hutter 2019.
 
     >>> import minigrad as mg
     >>> p = mg.tensor([1.0], requires_grad=True)
@@ -27,7 +28,6 @@ class Adam(Optimizer):
     array([0.9], dtype=float32)
     """
 
-    _decoupled = False
     _arrays = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
     _needed = ("step", "exp_avg", "exp_avg_sq")
 
@@ -40,10 +40,20 @@ class Adam(Optimizer):
         weight_decay: float = 0,
         amsgrad: bool = False,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
     ) -> None:
-        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
-        super().__init__(params, {**defaults, "amsgrad": amsgrad, "maximize": maximize})
+        defaults = {
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad,
+            "maximize": maximize, "foreach": foreach, "capturable": capturable,
+            "differentiable": differentiable, "fused": fused,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }  # fmt: skip
+        super().__init__(params, defaults)
 
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         if not state:
@@ -53,22 +63,27 @@ class Adam(Optimizer):
             state["max_exp_avg_sq"] = zeros_like(p)
         state["step"] += 1
         xp, (b1, b2), decay, lr = xp_of(p), group["betas"], group["weight_decay"], group["lr"]
-        size = lr / (1.0 - b1 ** state["step"])
-        root = 1.0 / math.sqrt(1.0 - b2 ** state["step"])
-        largest = state.get("max_exp_avg_sq", g)
+        shrink = 1.0 - lr * decay if group["decoupled_weight_decay"] else 1.0
+        # With r = sqrt(1 - b2^t): m' / (sqrt(v') + eps) = m r / (1 - b1^t) / (sqrt(v) + eps r), a pass less.
+        root = math.sqrt(1.0 - b2 ** state["step"])
+        size, eps = lr * root / (1.0 - b1 ** state["step"]), group["eps"] * root
+        added = 0.0 if group["decoupled_weight_decay"] else decay
+        largest = state["max_exp_avg_sq"] if group["amsgrad"] else g
         for w, d, m, v, top, s, t in self._blocks(p, g, state["exp_avg"], state["exp_avg_sq"], largest):
-            if group["maximize"]:
-                d = xp.negative(d, out=s)
-            if decay and self._decoupled:
-                xp.multiply(w, 1.0 - lr * decay, out=w)
-            elif decay:
-                d = xp.add(xp.multiply(w, decay, out=t), d, out=s)
-            xp.add(xp.multiply(m, b1, out=m), xp.multiply(d, 1.0 - b1, out=t), out=m)
-            xp.multiply(xp.multiply(d, d, out=t), 1.0 - b2, out=t)
-            xp.add(xp.multiply(v, b2, out=v), t, out=v)
+            d = self._downhill(xp, group, w, d, s, t, added)
+            if shrink != 1.0:
+                xp.multiply(w, shrink, out=w)
+            track_moments(xp, m, v, d, t, b1, b2)
             used = xp.maximum(top, v, out=top) if group["amsgrad"] else v
-            xp.add(xp.multiply(xp.sqrt(used, out=t), root, out=t), group["eps"], out=t)
+            xp.add(xp.sqrt(used, out=t), eps, out=t)
             xp.subtract(w, xp.multiply(xp.divide(m, t, out=t), size, out=t), out=w)
+
+
+def track_moments(xp: Any, m: Any, v: Any, d: Any, t: Any, b1: float, b2: float) -> None:
+    """m <- b1 m + (1 - b1) d;  v <- b2 v + (1 - b2) d^2, in place, with scratch t."""
+    xp.add(xp.multiply(m, b1, out=m), xp.multiply(d, 1.0 - b1, out=t), out=m)
+    xp.multiply(xp.multiply(d, d, out=t), 1.0 - b2, out=t)
+    xp.add(xp.multiply(v, b2, out=v), t, out=v)
 
 
 class AdamW(Adam):
@@ -76,8 +91,6 @@ class AdamW(Adam):
 
     Loshchilov & Hutter 2019.
     """
-
-    _decoupled = True
 
     def __init__(
         self,
@@ -89,5 +102,12 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+        super().__init__(
+            params, lr, betas, eps, weight_decay, amsgrad, foreach=foreach, maximize=maximize,
+            capturable=capturable, differentiable=differentiable, fused=fused, decoupled_weight_decay=True,
+        )  # fmt: skip

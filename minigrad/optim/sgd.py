@@ -38,9 +38,16 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
-        defaults = {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay}
-        super().__init__(params, {**defaults, "nesterov": nesterov, "maximize": maximize})
+        defaults = {
+            "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
+            "nesterov": nesterov, "maximize": maximize, "foreach": foreach,
+            "differentiable": differentiable, "fused": fused,
+        }  # fmt: skip
+        super().__init__(params, defaults)
 
     def _check(self, group: dict[str, Any]) -> None:
         super()._check(group)
@@ -58,10 +65,7 @@ class SGD(Optimizer):
             state["momentum_buffer"] = zeros_like(p)
         velocity = state["momentum_buffer"] if momentum else g
         for w, d, v, s, t in self._blocks(p, g, velocity):
-            if group["maximize"]:
-                d = xp.negative(d, out=s)
-            if decay:
-                d = xp.add(xp.multiply(w, decay, out=t), d, out=s)
+            d = self._downhill(xp, group, w, d, s, t, decay)
             if momentum:
                 self._accelerate(xp, v, d, t, group, first)
                 d = xp.add(d, xp.multiply(v, momentum, out=t), out=s) if group["nesterov"] else v
