@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backend import as_dtype, default_dtype, to_device
+from ..engine.backend import as_dtype, default_dtype, is_float, to_device
 from ..engine.recording import enter, leave
 from ..engine.tensor import Tensor
 from .formulas import count_formula, size_formula
@@ -47,10 +47,8 @@ class LayerRow:
         seen = "-"
         if self.receptive_field and self.jump:
             seen = f"{_by(self.receptive_field)} step {_by(self.jump)}"
-        return (
-            *(self.name or "(model)", self.kind, str(self.output_shape)),
-            *(number(self.parameters), number(self.multiply_adds), seen, self.formula),
-        )
+        costs = number(self.parameters), number(self.multiply_adds)
+        return self.name or "(model)", self.kind, str(self.output_shape), *costs, seen, self.formula
 
 
 def _by(numbers: tuple[int, ...]) -> str:
@@ -132,7 +130,7 @@ def _input(model: Module, given: Any, dtype: Any) -> Tensor:
         kind = as_dtype(dtype) if dtype is not None else default_dtype() if like is None else like.dtype
         x = Tensor(np.zeros(tuple(given), kind))
         x = x if like is None else Tensor(to_device(x._data, like.device))
-    return x.requires_grad_() if x.dtype.kind == "f" else x
+    return x.requires_grad_() if is_float(x.dtype) else x
 
 
 class _Run:
@@ -212,7 +210,7 @@ def _watched(run: _Run) -> Iterator[None]:
     """Hooks on, eval mode, every parameter recorded; afterwards the model is as it was."""
     modules = list(run.model.modules())
     modes = [module.training for module in modules]
-    frozen = [p for p in run.model.parameters() if not p.requires_grad and p.dtype.kind == "f"]
+    frozen = [p for p in run.model.parameters() if not p.requires_grad and is_float(p.dtype)]
     handles = [h for name, module in run.model.named_modules() for h in run.hook(name, module)]
     enter(run.tracer)
     try:

@@ -5,8 +5,8 @@ A Tracer takes the place of the recording switch, and so sees each recorded op w
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 from ..engine.node import Node
@@ -15,14 +15,13 @@ from .sizes import Field, widen
 
 # ---------------------------------------------------------------- multiply-adds
 
-size = lambda shape: math.prod(shape)
 PRODUCTS: dict[str, Callable[[Node, list], int]] = {  # op -> count, of its node and arrays
-    "conv": lambda y, a: size(y.shape) * size(a[1].shape[1:]),
-    "conv_grad_x": lambda y, a: size(a[0].shape) * size(a[1].shape[1:]),
-    "linear": lambda y, a: size(y.shape) * a[0].shape[-1],
-    "matmul": lambda y, a: size(y.shape) * a[0].shape[-1],
-    "einsum": lambda y, a: size(_letters(y, a).values()),
-    "attention": lambda y, a: size(y.shape[:-1]) * a[1].shape[-2] * (a[0].shape[-1] + a[2].shape[-1]),
+    "conv": lambda y, a: prod(y.shape) * prod(a[1].shape[1:]),
+    "conv_grad_x": lambda y, a: prod(a[0].shape) * prod(a[1].shape[1:]),
+    "linear": lambda y, a: prod(y.shape) * a[0].shape[-1],
+    "matmul": lambda y, a: prod(y.shape) * a[0].shape[-1],
+    "einsum": lambda y, a: prod(_letters(y, a).values()),
+    "attention": lambda y, a: prod(y.shape[:-1]) * a[1].shape[-2] * (a[0].shape[-1] + a[2].shape[-1]),
 }
 
 
