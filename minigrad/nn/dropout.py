@@ -27,7 +27,7 @@ class Dropout(Module):
     >>> from minigrad import nn
     >>> _ = mg.manual_seed(0)
     >>> nn.Dropout(0.5)(mg.ones(6))
-    tensor([0., 0., 2., 2., 0., 0.])
+    tensor([2., 0., 0., 2., 2., 2.])
     """
 
     _function: Any = staticmethod(F.dropout)
