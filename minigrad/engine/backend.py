@@ -162,12 +162,7 @@ def is_number(value: object) -> bool:
     return isinstance(value, NUMBERS)
 
 
-def _floats() -> set[np.dtype]:
-    """The dtypes of real floating point, half to long double."""
-    return {np.dtype(name) for name in ("float16", "float32", "float64", "longdouble")}
-
-
-_FLOATS = _floats()
+_FLOATS = {np.dtype(name) for name in ("float16", "float32", "float64", "longdouble")}
 
 
 def is_float(dtype: Any) -> bool:
@@ -202,11 +197,6 @@ def set_default_dtype(dtype: Any) -> None:
 
 
 # ---------------------------------------------------------------- what NumPy and CuPy do differently
-
-
-def as_array(xp: ModuleType, value: Array) -> Array:
-    """NumPy's ufuncs turn 0-d arrays into scalars; ops must return arrays."""
-    return xp.asarray(value)
 
 
 def scatter_add(xp: ModuleType, target: Array, index: Any, values: Array) -> None:
@@ -251,11 +241,6 @@ def check_index(xp: ModuleType, op: str, index: Array, size: int, axis: int) -> 
     if low < -size or high >= size:
         bad = low if low < -size else high
         raise IndexError(f"{op}: index {bad} is out of range for axis {axis} of size {size}")
-
-
-def random_kernel(source: str, name: str) -> Any:
-    """A CUDA kernel from its text (used by the random stream)."""
-    return importlib.import_module("cupy").RawKernel(source, name, options=("-std=c++14",))
 
 
 def synchronize() -> None:

@@ -111,6 +111,33 @@ def eye_(tensor: Tensor) -> Tensor:
     return _write(tensor, xp_of(tensor._data).eye(*tensor.shape))
 
 
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """A convolution's weight (O, C / groups, ...) that hands each of its first channels on unchanged."""
+    if tensor.ndim not in (3, 4, 5):
+        raise ValueError(f"dirac_: expected the weight of a convolution, 3 to 5 axes, got shape {tensor.shape}")
+    if groups < 1 or tensor.shape[0] % groups:
+        raise ValueError(f"dirac_: expected groups to divide the {tensor.shape[0]} filters (groups={groups})")
+    values = np.zeros(tensor.shape)
+    filters, middle = tensor.shape[0] // groups, tuple(k // 2 for k in tensor.shape[2:])
+    for g in range(groups):
+        for c in range(min(filters, tensor.shape[1])):
+            values[(g * filters + c, c, *middle)] = 1.0
+    return _write(tensor, xp_of(tensor._data).asarray(values))
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:
+    """A matrix of normal numbers, in each column the same part (rounded up) zero. Martens 2010, section 5."""
+    if tensor.ndim != 2:
+        raise ValueError(f"sparse_: expected a matrix, got shape {tensor.shape}")
+    if not 0.0 <= sparsity <= 1.0:
+        raise ValueError(f"sparse_: expected a part in [0, 1] (sparsity={sparsity})")
+    xp, g = xp_of(tensor._data), _generator(generator)
+    values = std * g.standard_normal(tensor.shape, np.float64, xp)
+    order = xp.argsort(g.random(tensor.shape, np.float64, xp), axis=0)
+    xp.put_along_axis(values, order[: math.ceil(sparsity * tensor.shape[0])], 0.0, axis=0)
+    return _write(tensor, values)
+
+
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     """Uniform with variance gain^2 2 / (fan_in + fan_out). Glorot & Bengio 2010, eq. 16."""
     bound = gain * math.sqrt(6.0 / sum(_calculate_fan_in_and_fan_out(tensor)))
