@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 
 from ..engine.tensor import Tensor
 from .flatten import Flatten
+from .linear import Linear, wrong_width
 from .module import Module
 from .tree import Parameter
 
@@ -151,27 +151,19 @@ class Sequential(_List):
             try:
                 y = module(x)
             except ValueError as error:
-                raise _explain_flatten(before, error) from error
+                raise _explain_flatten(before, module, x, error) from error
             before = (module, x)
             x = y
         return x
 
 
-def _explain_flatten(before: tuple | None, error: ValueError) -> ValueError:
-    """A Linear of the wrong size after a Flatten: say where the size came from."""
-    if (
-        before is None
-        or not isinstance(before[0], Flatten)
-        or "Linear: expected in_features=" not in str(error)
-    ):
+def _explain_flatten(before: tuple | None, module: Module, x: Tensor, error: ValueError) -> ValueError:
+    """A Linear of the wrong width after a Flatten: say out of which lengths the width came."""
+    if before is None or not isinstance(before[0], Flatten) or not isinstance(module, Linear):
         return error
-    layer, x = before
-    joined = x.shape[layer.start_dim : (layer.end_dim % x.ndim) + 1]
-    wanted = str(error).split("in_features=")[1].split(",")[0]
-    return ValueError(
-        f"Flatten gives {math.prod(joined)} = {'*'.join(map(str, joined))}, Linear expects {wanted}; "
-        f"set in_features={math.prod(joined)}"
-    )
+    flat, whole = before
+    joined = whole.shape[flat.start_dim : (flat.end_dim % whole.ndim) + 1]
+    return error if x.shape[-1] == module.in_features else wrong_width(x, module.in_features, joined)
 
 
 class ModuleList(_List):
@@ -187,13 +179,13 @@ class ModuleList(_List):
     def __repr__(self) -> str:
         """Neighbours that look the same share a line: "(0-2): 3 x Linear(...)"."""
         if not len(self):
-            return "ModuleList()"
+            return f"{self._get_name()}()"
         runs = [list(run) for _, run in groupby(enumerate(map(repr, self)), key=lambda pair: pair[1])]
         lines = []
         for run in runs:
             first, last, text = run[0][0], run[-1][0], run[0][1].replace("\n", "\n  ")
             lines.append(f"({first}): {text}" if first == last else f"({first}-{last}): {len(run)} x {text}")
-        return "ModuleList(\n  " + "\n  ".join(lines) + "\n)"
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
 
 
 class ParameterList(_List):

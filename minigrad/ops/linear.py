@@ -1,4 +1,4 @@
-"""The affine map y = x W^T + b, in one op: two products back, one sum."""
+"""The affine map y = x W^T + b, in one op: two products back, one sum; the bilinear y_o = u^T W_o v + b_o."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..engine.adjoint import sum_to
 from ..engine.backend import Array
 from ..engine.op import op
 from .linalg import matmul
-from .shape import reshape, transpose
+from .shape import expand_dims, reshape, transpose
 
 
 def _rows(x: Any) -> Any:
@@ -46,3 +46,15 @@ def linear(xp: Any, x: Array, weight: Array, bias: Array | None = None) -> Array
     if bias is not None:
         y = xp.add(y, bias, out=y) if y.dtype == bias.dtype else y + bias
     return y.reshape(*x.shape[:-1], weight.shape[0])
+
+
+def bilinear(u: Any, v: Any, weight: Any, bias: Any = None) -> Any:
+    """u^T W_o v + b_o: u (..., i), v (..., j), weight (o, i, j), bias (o,) -> (..., o).
+
+    One large product W u, then one with v a row.
+    """
+    o, i, j = np.shape(weight)
+    through = matmul(_rows(u), reshape(transpose(weight, (1, 0, 2)), (i, o * j)))  # (n, o j)
+    y = matmul(reshape(through, (-1, o, j)), expand_dims(_rows(v), -1))  # (n, o, 1)
+    y = reshape(y, (*np.shape(u)[:-1], o))
+    return y if bias is None else y + bias

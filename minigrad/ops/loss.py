@@ -1,4 +1,4 @@
-"""Cross-entropy in one op: softmax, logarithm and choice of class, whose gradient is so much simpler."""
+"""Cross-entropies in one op each: taken together, their steps have a simpler gradient than one by one."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backend import Array
-from ..engine.op import op
-from .elementwise import where
+from ..engine.backend import Array, as_dtype, xp_of
+from ..engine.op import elementwise, op
+from .elementwise import log, maximum, where
 from .index import take, take_along_axis
+from .linear import linear
 from .reduce import sum
 from .shape import expand_dims, moveaxis
 from .softmax import _shifted, log_softmax
@@ -116,3 +117,121 @@ def cross_entropy(
         scale = 1.0 / mass if mass else float("nan")
         return losses.sum() * scale, (slope * scale,)
     return losses.sum(), (slope,)
+
+
+# ---------------------------------------------------------------- of probabilities
+
+
+def _held_log(xp: Any, x: Array) -> Array:
+    """max(log x, -100), also at 0."""
+    some = x.real > 0
+    y = xp.log(xp.where(some, x, xp.ones((), x.dtype)))
+    return xp.where(some & (y.real > -100.0), y, xp.asarray(-100.0, y.dtype))
+
+
+# dL/dx = (1 - t) / (1 - x) - t / x = (x - t) / (x (1 - x)), the denominator held above 1e-12 as in PyTorch
+@elementwise(
+    x=lambda g, x, target: g * ((x - target) / maximum(x * (1.0 - x), 1e-12)),
+    target=lambda g, x: g * (log(1.0 - x) - log(x)),
+)
+def binary_cross_entropy(xp: Any, x: Array, target: Array) -> Array:
+    """-(t log x + (1 - t) log(1 - x)), the logarithms held above -100."""
+    return -(target * _held_log(xp, x) + (1.0 - target) * _held_log(xp, 1.0 - x))
+
+
+# ---------------------------------------------------------------- of a linear layer, in pieces
+
+
+def _pieces(
+    x: Array, weight: Array, target: Array, bias: Array | None, ignore_index: int, rows: int, dtype: Any
+) -> Any:
+    """For each piece of the batch: its slice, which rows count, their labels, and the scores (rows, C)."""
+    w = weight.astype(dtype, copy=False)
+    for start in range(0, len(x), rows):
+        at = slice(start, start + rows)
+        scores = x[at].astype(dtype, copy=False) @ w.T
+        kept = target[at] != ignore_index
+        yield at, kept, target[at] * kept, scores if bias is None else scores + bias.astype(dtype, copy=False)
+
+
+def _gathering(x: Array, dtype: Any) -> Any:
+    """What scores and gradients are gathered in: float32 or wider, unless said."""
+    return np.result_type(x.dtype, np.float32) if dtype is None else as_dtype(dtype)
+
+
+# As for cross_entropy ds = g (p - one-hot), for scores s = W x + b:  dx = ds W, dW = ds^T x, db = sum ds
+def _piecewise_gradients(
+    g: Array, needs: tuple, x: Array, weight: Array, target: Array, bias: Array | None, at_label: Array,
+    log_total: Array, ignore_index: int, rows: int, dtype: Any,
+) -> tuple:  # fmt: skip
+    xp, dtype = xp_of(x), _gathering(x, dtype)
+    gx = xp.empty_like(x) if needs[0] else None
+    gw = xp.zeros(weight.shape, dtype) if needs[1] else None
+    gb = xp.zeros(len(weight), dtype) if bias is not None and needs[3] else None
+    for at, kept, label, scores in _pieces(x, weight, target, bias, ignore_index, rows, dtype):
+        ds = xp.exp(scores - log_total[at, None])
+        ds[xp.arange(len(label)), label] -= 1.0
+        ds *= (g[at] * at_label[at] * kept)[:, None]
+        if gx is not None:
+            gx[at] = ds @ weight
+        if gw is not None:
+            gw += ds.T @ x[at].astype(dtype, copy=False)
+        if gb is not None:
+            gb += ds.sum(axis=0)
+    done = (gx, gw, None, gb, None)
+    return tuple(None if v is None else v.astype(x.dtype, copy=False) for v in done)
+
+
+def _linear_gradient(
+    g: Any, needs: tuple, x: Any, weight: Any, target: Any, bias: Any, saved: tuple,
+    ignore_index: int, rows: int, dtype: Any,
+) -> tuple:  # fmt: skip
+    return _piecewise_gradients(g, needs, x, weight, target, bias, *saved, ignore_index, rows, dtype)
+
+
+def _linear_reference(
+    x: Any,
+    weight: Any,
+    target: Any,
+    bias: Any,
+    class_weight: Any,
+    *,
+    ignore_index: int,
+    rows: int,
+    dtype: Any,
+) -> Any:
+    """The same in plain ops, all the scores at once."""
+    how = {"reduction": "none", "ignore_index": ignore_index, "label_smoothing": 0.0}
+    return _reference(linear(x, weight, bias), target, class_weight, **how)
+
+
+@op(joint=_linear_gradient, reference=_linear_reference, extra=True, target=None, class_weight=None)
+def linear_cross_entropy(
+    xp: Any,
+    x: Array,
+    weight: Array,
+    target: Array,
+    bias: Array | None = None,
+    class_weight: Array | None = None,
+    *,
+    ignore_index: int = -100,
+    rows: int = 1024,
+    dtype: Any = None,
+) -> tuple[Array, tuple]:
+    """Losses (N,) of the scores x W^T + b, `rows` of them at a time: x (N, in), weight (C, in), labels (N,).
+
+    Only the logarithm of each row's total is kept; backward makes the scores again (Wijmans et al. 2024,
+    "Cut your losses in large-vocabulary language models").
+    """
+    classes = len(weight)
+    check_labels("linear_cross_entropy", target, classes, ignore_index)
+    gathered = _gathering(x, dtype)
+    losses, log_total = xp.empty(len(x), x.dtype), xp.empty(len(x), gathered)
+    at_label = xp.ones(len(x), x.dtype)
+    for at, kept, label, scores in _pieces(x, weight, target, bias, ignore_index, rows, gathered):
+        top = scores.max(axis=1)
+        log_total[at] = top + xp.log(xp.exp(scores - top[:, None]).sum(axis=1))
+        if class_weight is not None:
+            at_label[at] = class_weight[label]
+        losses[at] = (log_total[at] - scores[xp.arange(len(label)), label]) * at_label[at] * kept
+    return losses, (at_label, log_total)

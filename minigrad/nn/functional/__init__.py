@@ -4,6 +4,7 @@ from .activation import *
 from .attention import *
 from .class_loss import *
 from .conv import *
+from .ctc import *
 from .distance import *
 from .dropout import *
 from .embedding import *
@@ -11,6 +12,7 @@ from .fold import *
 from .linear import *
 from .loss import *
 from .margin_loss import *
+from .mixture import *
 from .norm import *
 from .pad import *
 from .pool import *
