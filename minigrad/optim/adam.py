@@ -24,8 +24,8 @@ class Adam(Optimizer):
     >>> opt = mg.optim.Adam([p], lr=0.1)
     >>> (p * p).sum().backward()
     >>> _ = opt.step()
-    >>> p.data
-    array([0.9], dtype=float32)
+    >>> round(p.item(), 6)
+    0.9
     """
 
     _arrays = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
