@@ -256,7 +256,7 @@ def as_pillow(image):
 
 def test_changes_agree_with_pillow():
     ImageOps, ImageEnhance = pytest.importorskip("PIL.ImageOps"), pytest.importorskip("PIL.ImageEnhance")
-    images = BYTES.copy()
+    images = (RNG.random((4, 3, 40, 41)) ** 2 * 255).astype(np.uint8)
     images[1, 0] = 100  # one value only
     images[2] = images[2] // 3 + 40
     x = images / np.float32(255)
@@ -323,6 +323,18 @@ def test_rand_augment_chooses_evenly():
         assert y.shape == (240, 3, 11, 14) and y.dtype == np.float32 and y.min() >= 0 and y.max() <= 1 + 1e-6
 
 
+def test_signs_and_chances():
+    # Of a flat grey, only Brightness makes something lighter or darker.
+    flat = np.full((4000, 1, 2, 2), 0.5, np.float32)
+    y = T.TrivialAugmentWide(fill=0.5)(flat, Generator(0)).mean((1, 2, 3))
+    for share in ((y > 0.501).mean(), (y < 0.499).mean()):
+        assert abs(share - 30 / 31 / 28) < 0.012
+    policy = T.AutoAugment()
+    policy.choice[:], policy.chance[:] = policies.NAMES.index("Invert"), 0.3
+    once = policy(0.4 * flat, Generator(0)).mean((1, 2, 3)) > 0.7
+    assert abs(once.mean() - 2 * 0.3 * 0.7) < 0.03
+
+
 @pytest.mark.parametrize("name", policies.NAMES)
 def test_each_change_does_what_its_name_says(name):
     x, m = np.ascontiguousarray(IMAGES[:2, :, :11, :11]), np.array([0.25, -0.25])
@@ -367,6 +379,8 @@ def test_magnitudes():
 @pytest.mark.parametrize("alpha", [0.1, 0.5, 1.0, 4.0])
 def test_the_beta_distribution(alpha):
     stats = pytest.importorskip("scipy.stats")
+    gamma = np.exp(mix._log_gamma(Generator(1), alpha, 4000))
+    assert stats.kstest(gamma, stats.gamma(alpha).cdf).pvalue > 0.01
     draws = mix.beta(Generator(0), alpha, 4000)
     assert stats.kstest(draws, stats.beta(alpha, alpha).cdf).pvalue > 0.01
     assert np.isfinite(mix.beta(Generator(0), 0.001, 500)).all()
@@ -444,6 +458,8 @@ def test_time_warps_keep_the_ends_and_the_order():
     assert np.abs(y - ramp[:, 0]).max() > 5 and abs((y - ramp[:, 0]).mean()) < 1
     speed = np.diff(y)
     assert np.abs(np.diff(np.log(speed))).max() < 0.4, "smooth"
+    first_to_last = np.log(speed[:, 0] / speed[:, -1])  # of two independent logarithms
+    assert abs(first_to_last.std() - 0.4 * 2**0.5) < 0.06
     assert np.allclose(T.TimeWarp(0.0)(SERIES, Generator(0)), SERIES, atol=1e-5)
     per_step = T.TimeWarp(0.5, axis=1)(SERIES.swapaxes(1, 2), Generator(0)).swapaxes(1, 2)
     assert np.array_equal(per_step, T.TimeWarp(0.5)(SERIES, Generator(0)))
