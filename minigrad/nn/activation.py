@@ -46,12 +46,6 @@ __all__ = [
 ]
 
 
-def refuse_inplace(layer: str, inplace: bool) -> None:
-    """For layers without an in-place form."""
-    if inplace:
-        raise ValueError(f"{layer}: in-place is not supported (inplace=True); leave it False")
-
-
 class _Activation(Module):
     """`_function(x, **settings)`; the settings are the attributes named as the constructor's arguments."""
 

@@ -55,8 +55,11 @@ def _departures(xp: Any, b: Array, jumps: Array) -> Array:
 
 
 def _emissions(xp: Any, x: Array, spread: Array, inside: Array) -> Array:
-    """log-probability of each place of l' at each time, (T, N, L)."""
-    e = x[:, xp.arange(len(spread))[:, None], spread]
+    """log-probability of each place of l' at each time, (T, N, L).
+
+    In float64 whatever x is: logarithms in the thousands meet, of which only small differences stay.
+    """
+    e = x[:, xp.arange(len(spread))[:, None], spread].astype(np.float64)
     return xp.where(inside, xp.maximum(e, NEVER), NEVER)
 
 
@@ -164,15 +167,14 @@ def ctc_loss(
     spread, jumps, inside = _walks(xp, targets, target_lengths, blank)
     emissions = _emissions(xp, x, spread, inside)
     alpha = xp.full(emissions.shape, NEVER, emissions.dtype)
-    for t in range(len(x)):
-        alpha[t] = emissions[t] + _arrivals(xp, alpha[t - 1], jumps) if t else emissions[0]
-        if not t:
-            alpha[0, :, 2:] = NEVER
+    alpha[:1, :, :2] = emissions[:1, :, :2]  # a path begins with the first blank or the first label
+    for t in range(1, len(x)):
+        alpha[t] = emissions[t] + _arrivals(xp, alpha[t - 1], jumps)
     rows, last = xp.arange(len(spread)), inside.sum(axis=1) - 1
     final = alpha[xp.maximum(input_lengths - 1, 0), rows]
     before = xp.where(last > 0, final[rows, xp.maximum(last - 1, 0)], NEVER)
     total = xp.logaddexp(final[rows, last], before)
     empty = xp.where(target_lengths == 0, 0.0, NEVER)  # no time at all writes no labels, surely
-    total = xp.where(input_lengths == 0, empty, total).astype(x.dtype)
+    total = xp.where(input_lengths == 0, empty, total)
     possible = total > 0.1 * NEVER
-    return xp.where(possible, -total, xp.asarray(np.inf, x.dtype)), (alpha, total, possible)
+    return xp.where(possible, -total, np.inf).astype(x.dtype), (alpha, total, possible)
