@@ -35,7 +35,9 @@ def window_argmax(xp: Any, x: Array, *, tables: tuple) -> Array:
         if tables[0].ndim == 2:
             here = flat[:, :, place]
         else:
-            here = xp.take_along_axis(flat, place.reshape(*planes, -1), 2).reshape(place.shape)
+            here = xp.take_along_axis(flat, place.reshape(*planes, math.prod(place.shape[2:])), 2).reshape(
+                place.shape
+            )
         if best is None:
             best, index = here, xp.broadcast_to(place, here.shape).copy()
         else:

@@ -76,7 +76,7 @@ def _step(n: int, m: int, align: bool, scale: float | None) -> float:
 @functools.lru_cache(maxsize=256)
 def _nearest(n: int, m: int, scale: float | None, exact: bool) -> Band:
     """Each output repeats one input: floor(i s), or floor((i + 1/2) s) if exact, as float32 rounds."""
-    step = np.float32(1.0 / scale) if scale and n != m else np.float32(n) / np.float32(m)
+    step = np.float32(1.0 / scale) if scale else np.float32(n) / np.float32(m)
     place = (np.arange(m, dtype=np.float32) + np.float32(0.5 * exact)) * step
     return Band(np.arange(m), np.minimum(np.floor(place).astype(int), n - 1), np.ones(m), (m, n))
 
@@ -211,8 +211,10 @@ def interpolate(
         raise ValueError(f"{name}: recompute_scale_factor needs scale_factor (size={size!r})")
     lengths, scales = _lengths(name, x.shape[2:], size, scale_factor)
     for axis, (m, scale) in enumerate(zip(lengths, scales, strict=True), start=2):
-        scale = None if recompute_scale_factor else scale
-        x = resample(x, band=_band(x.shape[axis], m, mode, bool(align_corners), antialias, scale), axis=axis)
+        n = x.shape[axis]
+        kept = mode == "nearest" and x.ndim == 4 and n == m  # PyTorch shifts by the scale in 1-D and 3-D only
+        scale = None if recompute_scale_factor or kept else scale
+        x = resample(x, band=_band(n, m, mode, bool(align_corners), antialias, scale), axis=axis)
     return x
 
 
