@@ -101,12 +101,10 @@ def test_max_pool_of_nan_and_of_minus_infinity(options):
     np.testing.assert_array_equal(index.numpy(), TF.max_pool2d(t, **options, return_indices=True)[1].numpy())
 
 
-def test_forms_that_always_return_indices():
-    x = RNG.normal(size=(2, 3, 6, 6))
-    for name, args in (("max_pool2d", (2,)), ("adaptive_max_pool2d", (3,))):
-        f, g = pair(f"{name}_with_indices")
-        agree(lambda t: f(t, *args), lambda t: g(t, *args), x)
-        assert f.__name__ == f"{name}_with_indices"
+@pytest.mark.parametrize(("name", "size"), [("max_pool2d", 2), ("adaptive_max_pool2d", 3)])
+def test_forms_that_always_return_indices(name, size):
+    f, g = pair(f"{name}_with_indices")
+    agree(lambda t: f(t, size), lambda t: g(t, size), RNG.normal(size=(2, 3, 6, 6)))
 
 
 # ---------------------------------------------------------------- means
@@ -304,10 +302,10 @@ def test_behaves(f):
     behaves(f, RNG.normal(size=(3, 2, 6, 6)))
 
 
-def test_whole_numbers_pool_as_they_are():
+@pytest.mark.parametrize("indices", [False, True])
+def test_whole_numbers_pool_as_they_are(indices):
     x = RNG.integers(-9, 9, size=(1, 2, 4, 4))
-    for indices in (False, True):
-        agree(lambda t: F.max_pool2d(t, 2, return_indices=indices), lambda t: TF.max_pool2d(t, 2, return_indices=indices), x)
+    agree(lambda t: F.max_pool2d(t, 2, return_indices=indices), lambda t: TF.max_pool2d(t, 2, return_indices=indices), x)
 
 
 X = RNG.normal(size=(2, 3, 8, 8)).astype(np.float32)

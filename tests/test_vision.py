@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 from against_torch import agree, behaves, both_reject, modules_agree
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
