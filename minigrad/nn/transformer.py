@@ -269,7 +269,11 @@ class TransformerEncoder(_Stack):
 
 
 class TransformerDecoder(_Stack):
-    """A stack of decoder layers."""
+    """A stack of decoder layers.
+
+    An activation that is a Module stays itself in every copy; PyTorch 2.13's copies of such a layer compute
+    relu in its place.
+    """
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__(decoder_layer, num_layers, norm)
