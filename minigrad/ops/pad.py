@@ -48,7 +48,7 @@ def _borders(before: int, n: int, after: int, mode: str) -> Iterator[tuple[slice
         yield slice(end, end + after), source[mode], mode == "reflect"
 
 
-# One axis after another, so that corners are borders of borders; the adjoint goes back the same way.
+# One axis after another, so that corners are borders of borders. Axes commute, for the adjoint too.
 
 
 @op(x=lambda g, width, mode: pad_border_sum(g, width=width, mode=mode))
@@ -69,7 +69,7 @@ def pad_border_sum(xp: Any, x: Array, *, width: tuple, mode: str) -> Array:
     """The adjoint of pad_border: each border element is added where it was copied from."""
     y = x.copy()
     lengths = [m - a - b for (a, b), m in zip(width, x.shape, strict=True)]
-    for axis, ((a, b), n) in reversed(list(enumerate(zip(width, lengths, strict=True)))):
+    for axis, ((a, b), n) in enumerate(zip(width, lengths, strict=True)):
         for border, source, turn in _borders(a, n, b, mode):
             lead = (slice(None),) * axis
             piece = y[(*lead, border)]
