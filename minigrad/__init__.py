@@ -8,6 +8,7 @@ tensor([2., 4., 6.])
 """
 
 from . import data, nn, optim
+from .early_stopping import EarlyStopping
 from .engine.adjoint import broadcast_to, sum_to
 from .engine.anomaly import detect_anomaly
 from .engine.backend import (
@@ -215,6 +216,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Device",
+    "EarlyStopping",
     "Generator",
     "Node",
     "Step",

@@ -20,6 +20,7 @@ import numpy as np
 
 from . import optim
 from .data import DataLoader, TensorDataset, check_finite
+from .early_stopping import EarlyStopping
 from .engine import random
 from .engine.recording import no_grad
 from .engine.tensor import Tensor
@@ -213,9 +214,12 @@ class Trainer:
 
     def _exhausted(self) -> bool:
         """True if the validation loss has not improved for `patience` epochs."""
-        patience = self.settings.patience
-        losses = [row["val_loss"] for row in self.history]
-        return bool(patience and losses and len(losses) - 1 - int(np.argmin(losses)) >= patience)
+        if not self.settings.patience:
+            return False
+        stopper = EarlyStopping(self.settings.patience)
+        for row in self.history:  # which is in every checkpoint, and with it how long was waited
+            stopper.step(row["val_loss"])
+        return stopper.stop
 
     # -- checkpoints
 
