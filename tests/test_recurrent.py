@@ -165,6 +165,8 @@ def test_dropout_acts_between_layers_in_training_only():
     whole = nn.GRU(3, 4, 2, dropout=1.0)
     whole(x)[0].sum().backward()
     assert not whole.weight_ih_l0.grad.numpy().any() and whole.bias_hh_l1.grad.numpy().any()
+    first_layer = whole(x)[1][0].detach().numpy()
+    assert np.array_equal(first_layer, whole.eval()(x)[1][0].detach().numpy()), "the input itself was dropped"
     with pytest.warns(UserWarning, match="dropout acts between layers"):
         nn.RNN(3, 4, dropout=0.1)
 

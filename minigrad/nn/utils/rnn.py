@@ -129,8 +129,8 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
 
 
 def _lengths(name: str, lengths: Any) -> np.ndarray:
-    """Lengths as whole numbers on the host."""
-    raw = to_numpy(lengths._data) if isinstance(lengths, Tensor) else np.asarray(lengths)
+    """Lengths as whole numbers; TypeError for a tensor on a GPU, which would have to be waited for."""
+    raw = lengths.numpy() if isinstance(lengths, Tensor) else np.asarray(lengths)
     if raw.ndim != 1 or raw.dtype.kind not in "iu":
         raise TypeError(
             f"{name}: expected one whole number per sequence, got lengths {raw.shape} of {raw.dtype}"
