@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ..engine.adjoint import sum_to
-from ..engine.backend import Array
+from ..engine.backend import Array, xp_of
 from ..engine.op import op
 from .elementwise import sqrt
 from .pool import window_sum
@@ -35,23 +35,30 @@ def _plain(x: Any, weight: Any, bias: Any, *, axes: tuple, eps: float, moments: 
 # With z = (x - m) / s and gz = g w, means over the axes:  gx = (gz - mean gz - z mean(gz z)) / s
 # (Ioffe & Szegedy 2015, section 3, collected). Where w and b do not change along the axes, the two
 # sums also give the gradients of w and b, and w can wait to the end: this is batch norm.
+# One array, p, is all the work space: memory that is touched for the first time is what costs.
 def _gradients(g: Any, needs: tuple, weight: Any, bias: Any, saved: tuple, axes: tuple) -> tuple:
     z, inverse = saved
     even = _even(weight, axes, g.ndim) and _even(bias, axes, g.ndim)
-    gz = g if weight is None or even else g * weight
-    gx, total, along = None, g, g * z if needs[1] or even else None
-    if needs[0] or even:
-        total_z = gz.sum(axis=axes, keepdims=True)
-        along_z = (along if gz is g and along is not None else gz * z).sum(axis=axes, keepdims=True)
-        total, along = (total_z, along_z) if even else (total, along)
-    if needs[0]:
-        per = 1.0 / max(math.prod([g.shape[a] for a in axes]), 1)
-        gx = z * (along_z * -per)
-        gx += gz
-        gx -= total_z * per
-        gx *= inverse if weight is None or not even else inverse * weight
-    gw = sum_to(along, shape=weight.shape) if needs[1] else None
-    return gx, gw, sum_to(total, shape=bias.shape) if needs[2] else None
+    sums = lambda a: a.sum(axis=axes, keepdims=True)
+    p, gz = g * z, g
+    if even:
+        along, total = sums(p), sums(g)
+        inverse = inverse if weight is None else inverse * weight
+    gw = sum_to(along if even else p, shape=weight.shape) if needs[1] else None
+    gb = sum_to(total if even else g, shape=bias.shape) if needs[2] else None
+    if not needs[0]:
+        return None, gw, gb
+    if not even:
+        if weight is not None:
+            p *= weight
+            gz = g * weight
+        along, total = sums(p), sums(gz)
+    per = 1.0 / max(math.prod([g.shape[a] for a in axes]), 1)
+    gx = xp_of(g).multiply(z, along * -per, out=p)
+    gx += gz
+    gx -= total * per
+    gx *= inverse
+    return gx, gw, gb
 
 
 @op(joint=_gradients, reference=_plain, extra=True)
@@ -72,13 +79,19 @@ def normalise(
     """
     center = _mean(x, axes)
     z = x - center
-    variance = _mean(z * z, axes)
+    y = z * z  # work space now, the result later
+    variance = _mean(y, axes)
     inverse = 1.0 / xp.sqrt(variance + eps)
     z *= inverse
     if moments is not None:
         moments["mean"], moments["var"] = center, variance
-    y = z if weight is None else z * weight
-    return y if bias is None else y + bias, (z, inverse)
+    y = z if weight is None else xp.multiply(z, weight, out=_if_like(y, weight))
+    return y if bias is None else xp.add(y, bias, out=None if y is z else _if_like(y, bias)), (z, inverse)
+
+
+def _if_like(y: Array, v: Array) -> Array | None:
+    """y to write into, unless the result has the other's dtype."""
+    return y if y.dtype == v.dtype else None
 
 
 def _rms_plain(x: Any, weight: Any, *, axes: tuple, eps: float) -> Any:
@@ -89,11 +102,16 @@ def _rms_plain(x: Any, weight: Any, *, axes: tuple, eps: float) -> Any:
 # As above without the mean: with z = x / s and gz = g w,  gx = (gz - z mean(gz z)) / s.
 def _rms_gradients(g: Any, needs: tuple, weight: Any, saved: tuple, axes: tuple) -> tuple:
     z, inverse = saved
-    gx = None
-    if needs[0]:
-        gz = g if weight is None else g * weight
-        gx = (gz - z * _mean(gz * z, axes)) * inverse
-    return gx, sum_to(g * z, shape=weight.shape) if needs[1] else None
+    p = g * z
+    gw = sum_to(p, shape=weight.shape) if needs[1] else None
+    if not needs[0]:
+        return None, gw
+    if weight is not None:
+        p *= weight
+    gx = xp_of(g).multiply(z, -_mean(p, axes), out=p)
+    gx += g if weight is None else g * weight
+    gx *= inverse
+    return gx, gw
 
 
 @op(joint=_rms_gradients, reference=_rms_plain, extra=True)
@@ -101,8 +119,9 @@ def rms_norm(
     xp: Any, x: Array, weight: Array | None = None, *, axes: tuple, eps: float
 ) -> tuple[Array, tuple]:
     """x / sqrt(mean(x^2) + eps) * weight over `axes` (Zhang & Sennrich 2019)."""
-    inverse = 1.0 / xp.sqrt(_mean(x * x, axes) + eps)
-    z = x * inverse
+    z = x * x  # work space first
+    inverse = 1.0 / xp.sqrt(_mean(z, axes) + eps)
+    z = xp.multiply(x, inverse, out=z)
     return z if weight is None else z * weight, (z, inverse)
 
 
