@@ -98,7 +98,8 @@ def adjust_hue(images: np.ndarray, hue_factor: Any) -> np.ndarray:
     # Back: channel k = value - chroma clip(min(h, 4 - h), 0, 1), h = (k + sixth) mod 6 with k = 5, 3, 1.
     out = np.empty_like(images)
     for channel, k in enumerate((5, 3, 1)):
-        h = np.mod(k + sixth, 6)
+        h = k + sixth
+        h = h - 6 * np.floor(h / 6)  # mod 6; np.mod is far slower
         out[:, channel] = value - chroma * np.clip(np.minimum(h, 4 - h), 0, 1)
     return np.clip(out, 0, 1)
 
