@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import pickle
 
 import numpy as np
 import pytest
@@ -244,9 +245,10 @@ def test_cached_computes_once():
     assert layer.weight is not first
 
 
-def test_copies_are_independent():
+@pytest.mark.parametrize("remade", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_copies_are_independent(remade):
     layer = parametrizations.weight_norm(nn.Linear(3, 2))
-    twin = copy.deepcopy(layer)
+    twin = remade(layer)
     parametrize.remove_parametrizations(layer, "weight")
     assert type(layer) is nn.Linear and parametrize.is_parametrized(twin, "weight")
     np.testing.assert_allclose(twin.weight.detach().numpy(), layer.weight.detach().numpy(), rtol=1e-6)

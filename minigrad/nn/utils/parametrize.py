@@ -191,7 +191,14 @@ def _computed(name: str) -> property:
 @functools.cache
 def _class_with(base: type, names: tuple[str, ...]) -> type:
     """A subclass in which these names are computed. It never changes, so modules may share it."""
-    return type(f"Parametrized{base.__name__}", (base,), {name: _computed(name) for name in names})
+    body: dict[str, Any] = {name: _computed(name) for name in names}
+    body["__reduce__"] = lambda self: (_blank, (base, names), vars(self))  # pickles know no made-up class
+    return type(f"Parametrized{base.__name__}", (base,), body)
+
+
+def _blank(base: type, names: tuple[str, ...]) -> Any:
+    """An instance without its attributes, which pickle and copy fill in."""
+    return object.__new__(_class_with(base, names))
 
 
 def _settle_class(module: Module, base: type) -> None:
