@@ -33,7 +33,7 @@ __all__ = [
     "solarize",
 ]
 
-LUMA = np.array([0.2989, 0.587, 0.114], np.float32)  # how bright red, green and blue are: ITU-R BT.601
+LUMA = (0.2989, 0.587, 0.114)  # how bright red, green and blue are: ITU-R BT.601
 
 
 def check_colors(name: str, images: np.ndarray, channels: Sequence[int] | None = (1, 3)) -> None:
@@ -56,10 +56,11 @@ def rgb_to_grayscale(images: np.ndarray, num_output_channels: int = 1) -> np.nda
     check_colors("rgb_to_grayscale", images)
     if num_output_channels not in (1, 3):
         raise ValueError(f"rgb_to_grayscale: expected 1 or 3 (num_output_channels={num_output_channels})")
-    gray = (
-        images if images.shape[1] == 1 else np.tensordot(images, LUMA.astype(images.dtype), (1, 0))[:, None]
-    )
-    return np.repeat(gray, num_output_channels // gray.shape[1] or 1, 1)
+    gray = images
+    if images.shape[1] == 3:
+        red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]
+        gray = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
+    return np.repeat(gray, num_output_channels, 1)
 
 
 def adjust_brightness(images: np.ndarray, brightness_factor: Any) -> np.ndarray:
@@ -109,8 +110,9 @@ def adjust_sharpness(images: np.ndarray, sharpness_factor: Any) -> np.ndarray:
     check_colors("adjust_sharpness", images)
     smooth = images.copy()
     if min(images.shape[2:]) > 2:
-        windows = np.lib.stride_tricks.sliding_window_view(images, (3, 3), (2, 3))
-        smooth[:, :, 1:-1, 1:-1] = (windows.sum((-1, -2)) + 4 * images[:, :, 1:-1, 1:-1]) / 13
+        rows = images[:, :, :-2] + images[:, :, 1:-1] + images[:, :, 2:]
+        nine = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
+        smooth[:, :, 1:-1, 1:-1] = (nine + 4 * images[:, :, 1:-1, 1:-1]) / 13
     return _blend(images, smooth, sharpness_factor)
 
 
