@@ -63,8 +63,8 @@ def test_distances_of_numbers(seed, shape, reduction, weighted, size):
     for name, how in (("mse_loss", {}), ("l1_loss", {}), ("huber_loss", {"delta": size})):
         if weighted:
             agree(
-                lambda x, t, w: getattr(F, name)(x, t, weight=w, reduction=reduction, **how),  # noqa: B023
-                lambda x, t, w: getattr(TF, name)(x, t, weight=w, reduction=reduction, **how),  # noqa: B023
+                lambda x, t, w: getattr(F, name)(x, t, weight=w, reduction=reduction, **how),
+                lambda x, t, w: getattr(TF, name)(x, t, weight=w, reduction=reduction, **how),
                 x, t, w,
             )  # fmt: skip
         else:
@@ -183,8 +183,8 @@ def test_cross_entropy_and_nll(data, seed, reduction, weighted, ignored, smoothi
     how = {"reduction": reduction, "ignore_index": ignore}
     for name, more in (("nll_loss", {}), ("cross_entropy", {"label_smoothing": smoothing})):
         agree(
-            lambda x: getattr(F, name)(x, mg.tensor(labels), None if w is None else mg.tensor(w), **how, **more),  # noqa: B023
-            lambda x: getattr(TF, name)(x, torch.tensor(labels), None if w is None else torch.tensor(w), **how, **more),  # noqa: B023
+            lambda x: getattr(F, name)(x, mg.tensor(labels), None if w is None else mg.tensor(w), **how, **more),
+            lambda x: getattr(TF, name)(x, torch.tensor(labels), None if w is None else torch.tensor(w), **how, **more),
             x, float32=w is None,
         )  # fmt: skip
 
@@ -223,6 +223,42 @@ def test_all_labels_ignored_has_no_mean():
         assert f(mg.zeros(2, 3), mg.tensor([-100, -100]), reduction="sum").item() == 0.0
 
 
+WEIGHTED = {
+    "cross_entropy": lambda f, x, t, w: f.cross_entropy(x, t, w), "nll_loss": lambda f, x, t, w: f.nll_loss(x, t, w),
+    "multi_margin_loss": lambda f, x, t, w: f.multi_margin_loss(x, t, weight=w), "linear": lambda f, x, t, w: f.linear_cross_entropy(x, x.detach(), t, weight=w),
+    "bce": lambda f, x, t, w: f.binary_cross_entropy(x, x.detach(), w), "logits": lambda f, x, t, w: f.binary_cross_entropy_with_logits(x, x.detach(), w),
+    "pos_weight": lambda f, x, t, w: f.binary_cross_entropy_with_logits(x, x.detach(), pos_weight=w),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WEIGHTED)
+def test_weights_that_require_grad_are_refused_not_forgotten(name):
+    def call(lib, f):
+        x, w = lib.tensor([[0.1, 0.7], [0.2, 0.3]], requires_grad=True), lib.tensor([1.0, 2.0], requires_grad=True)
+        return WEIGHTED[name](f, x, lib.tensor([0, 1]), w).sum().backward()
+
+    both_reject(lambda: call(mg, F), lambda: call(torch, TF))
+
+
+def test_squared_error_of_the_two_layer_net():
+    """Its worked example: score 2.3439769527315795, target 1.8."""
+    score = mg.tensor(np.array(2.3439769527315795), requires_grad=True)
+    loss = nn.MSELoss()(score, mg.tensor(np.array(1.8)))
+    loss.backward()
+    assert loss.item() == pytest.approx(0.2959109251031350, rel=1e-14)
+    assert score.grad.item() == pytest.approx(1.0879539054631590, rel=1e-14)
+
+
+def test_one_against_the_rest():
+    """-log s(z_y) - sum over the others of log(1 - s(z_k)): the form with a sigmoid a class, unlike softmax's -log p_y."""
+    z = np.array([[2.0, -1.0, 0.5]])
+    s = 1 / (1 + np.exp(-z))
+    wanted = -np.log(s[0, 0]) - np.log(1 - s[0, 1]) - np.log(1 - s[0, 2])
+    got = F.binary_cross_entropy_with_logits(mg.tensor(z), mg.tensor(np.eye(3)[:1]), reduction="sum")
+    assert got.item() == pytest.approx(wanted, rel=1e-14)
+    assert F.cross_entropy(mg.tensor(z), mg.tensor([0])).item() == pytest.approx(np.log(np.exp(z).sum()) - 2.0, rel=1e-14)
+
+
 # ---------------------------------------------------------------- a linear layer included
 
 
@@ -254,7 +290,7 @@ def test_linear_cross_entropy_of_one_sample_and_of_probabilities():
     label = np.asarray(2)
     for options in (None, nn.LinearCrossEntropyOptions()):
         agree(
-            lambda x, w: F.linear_cross_entropy(x, w, mg.tensor(label), reduction="none", options=options),  # noqa: B023
+            lambda x, w: F.linear_cross_entropy(x, w, mg.tensor(label), reduction="none", options=options),
             lambda x, w: TF.linear_cross_entropy(x, w, torch.tensor(label), reduction="none"),
             d.n(3), d.n(4, 3),
         )  # fmt: skip
@@ -312,8 +348,8 @@ def test_two_sided_margins(seed, shape, reduction, margin):
         ("margin_ranking_loss", (d.n(*shape), d.n(*shape)), {"margin": margin}),
     ):
         agree(
-            lambda *xs: getattr(F, name)(*xs, mg.tensor(t), reduction=reduction, **how),  # noqa: B023
-            lambda *ts: getattr(TF, name)(*ts, torch.tensor(t), reduction=reduction, **how),  # noqa: B023
+            lambda *xs: getattr(F, name)(*xs, mg.tensor(t), reduction=reduction, **how),
+            lambda *ts: getattr(TF, name)(*ts, torch.tensor(t), reduction=reduction, **how),
             *arrays, float32=False,
         )  # fmt: skip
 
@@ -514,7 +550,7 @@ def test_classes_and_distances_against_themselves():
     d = Draws(4)
     labels = d.labels(3, 4)
     for f in (F.cross_entropy, F.nll_loss, F.multi_margin_loss):
-        behaves(lambda x, t: f(x, t, reduction="none"), d.n(4, 3), labels)  # noqa: B023
+        behaves(lambda x, t: f(x, t, reduction="none"), d.n(4, 3), labels)
     behaves(lambda x, t: F.multilabel_margin_loss(x, t, reduction="none"), d.n(4, 3), d.labels(4, 4, 3) - 1)
     w = mg.tensor(d.n(3, 5))
     options = nn.LinearCrossEntropyOptions(batch_chunk_size=3)

@@ -19,6 +19,10 @@ from ..engine.tensor import NUMPY, Tensor
 from .elementwise import where
 from .shape import axes_of
 
+__all__ = [
+    "gather", "masked_fill", "nonzero", "put", "put_add", "scatter_add", "take", "take_along_axis",
+]  # fmt: skip
+
 BASIC = (int, slice, type(None), type(Ellipsis), np.integer)
 
 
@@ -150,6 +154,15 @@ def rebind(name: str, self: Tensor, new: Tensor) -> Tensor:
         )
     self._data, self._node = new._data, new._node
     return self
+
+
+def result_of(name: str, x: Tensor, y: Tensor, inplace: bool) -> Tensor:
+    """y, an op of x; or with `inplace` x itself, overwritten if a constant, else made y's node."""
+    if not inplace:
+        return y
+    if y.dtype != x.dtype:
+        raise TypeError(f"{name}: in place, expected a floating input, got {x.dtype}; use x = x.float()")
+    return assign(x, y) if y._node is None else rebind(name, x, y)
 
 
 # ---------------------------------------------------------------- by name

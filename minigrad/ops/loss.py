@@ -161,10 +161,11 @@ def _gathering(x: Array, dtype: Any) -> Any:
 
 # As for cross_entropy ds = g (p - one-hot), for scores s = W x + b:  dx = ds W, dW = ds^T x, db = sum ds
 def _piecewise_gradients(
-    g: Array, needs: tuple, x: Array, weight: Array, target: Array, bias: Array | None, at_label: Array,
-    log_total: Array, ignore_index: int, rows: int, dtype: Any,
+    g: Array, needs: tuple, x: Array, weight: Array, target: Array, bias: Array | None, saved: tuple,
+    ignore_index: int, rows: int, dtype: Any,
 ) -> tuple:  # fmt: skip
     xp, dtype = xp_of(x), _gathering(x, dtype)
+    at_label, log_total = saved
     gx = xp.empty_like(x) if needs[0] else None
     gw = xp.zeros(weight.shape, dtype) if needs[1] else None
     gb = xp.zeros(len(weight), dtype) if bias is not None and needs[3] else None
@@ -186,7 +187,7 @@ def _linear_gradient(
     g: Any, needs: tuple, x: Any, weight: Any, target: Any, bias: Any, saved: tuple,
     ignore_index: int, rows: int, dtype: Any,
 ) -> tuple:  # fmt: skip
-    return _piecewise_gradients(g, needs, x, weight, target, bias, *saved, ignore_index, rows, dtype)
+    return _piecewise_gradients(g, needs, x, weight, target, bias, saved, ignore_index, rows, dtype)
 
 
 def _linear_reference(

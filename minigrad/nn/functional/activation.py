@@ -15,8 +15,7 @@ from ...engine.backend import xp_of
 from ...engine.tensor import Tensor, wrap
 from ...ops import activation as A
 from ...ops import softmax as S
-from ...ops.activation import gelu, hardshrink, logsigmoid, softshrink
-from ...ops.index import assign, rebind
+from ...ops.index import result_of
 from ...ops.shape import axes_of
 from ...ops.trig import tanh as _tanh
 
@@ -60,76 +59,67 @@ __all__ = [
 ]
 
 
-def _given(name: str, input: Tensor, y: Tensor, inplace: bool) -> Tensor:
-    """y; or, in place, the input itself, turned into y."""
-    if not inplace:
-        return y
-    if y.dtype != input.dtype:
-        raise TypeError(f"{name}: in place, expected a floating input, got {input.dtype}; use input.float()")
-    return assign(input, y) if y._node is None else rebind(name, input, y)
-
-
 # ---------------------------------------------------------------- with an in-place form
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0)."""
-    return _given("relu_", input, A.relu(input), inplace)
+    return result_of("relu_", input, A.relu(input), inplace)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """min(max(x, 0), 6)."""
-    return _given("relu6", input, A.relu6(input), inplace)
+    return result_of("relu6", input, A.relu6(input), inplace)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where x > 0, else alpha (e^x - 1) (Clevert et al. 2015)."""
-    return _given("elu_", input, A.elu(input, alpha=alpha), inplace)
+    return result_of("elu_", input, A.elu(input, alpha=alpha), inplace)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """1.0507 elu(x, 1.6733): keeps mean 0 and variance 1 from layer to layer (Klambauer et al. 2017)."""
-    return _given("selu_", input, A.selu(input), inplace)
+    return result_of("selu_", input, A.selu(input), inplace)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where x > 0, else alpha (e^(x / alpha) - 1) (Barron 2017)."""
-    return _given("celu_", input, A.celu(input, alpha=alpha), inplace)
+    return result_of("celu_", input, A.celu(input, alpha=alpha), inplace)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where x > 0, else negative_slope x."""
-    return _given("leaky_relu_", input, A.leaky_relu(input, negative_slope=negative_slope), inplace)
+    return result_of("leaky_relu_", input, A.leaky_relu(input, negative_slope=negative_slope), inplace)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """x where x > threshold, else value."""
-    return _given("threshold_", input, A.threshold(input, threshold=threshold, value=value), inplace)
+    return result_of("threshold_", input, A.threshold(input, threshold=threshold, value=value), inplace)
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """x limited to [min_val, max_val]."""
-    return _given("hardtanh_", input, A.hardtanh(input, min_val=min_val, max_val=max_val), inplace)
+    return result_of("hardtanh_", input, A.hardtanh(input, min_val=min_val, max_val=max_val), inplace)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """min(max(x + 3, 0), 6) / 6."""
-    return _given("hardsigmoid", input, A.hardsigmoid(input), inplace)
+    return result_of("hardsigmoid", input, A.hardsigmoid(input), inplace)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x min(max(x + 3, 0), 6) / 6 (Howard et al. 2019)."""
-    return _given("hardswish", input, A.hardswish(input), inplace)
+    return result_of("hardswish", input, A.hardswish(input), inplace)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """x sigmoid(x)."""
-    return _given("silu", input, A.silu(input), inplace)
+    return result_of("silu", input, A.silu(input), inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """x tanh(log(1 + e^x)) (Misra 2019)."""
-    return _given("mish", input, A.mish(input), inplace)
+    return result_of("mish", input, A.mish(input), inplace)
 
 
 def rrelu(
@@ -147,7 +137,7 @@ def rrelu(
         y = A.prelu(input, wrap(slopes, None))
     else:
         y = A.leaky_relu(input, negative_slope=(lower + upper) / 2)
-    return _given("rrelu_", input, y, inplace)
+    return result_of("rrelu_", input, y, inplace)
 
 
 def check_slopes(name: str, lower: float, upper: float) -> None:
@@ -183,7 +173,7 @@ def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
 
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """threshold in place."""
-    return _given("threshold_", input, A.threshold(input, threshold=threshold, value=value), True)
+    return result_of("threshold_", input, A.threshold(input, threshold=threshold, value=value), True)
 
 
 def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
@@ -217,6 +207,26 @@ def softsign(input: Tensor) -> Tensor:
 def tanhshrink(input: Tensor) -> Tensor:
     """x - tanh(x)."""
     return A.tanhshrink(input)
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log sigmoid(x) = -log(1 + e^-x)."""
+    return A.logsigmoid(input)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """x Phi(x), Phi the normal distribution; or its "tanh" approximation (Hendrycks & Gimpel 2016)."""
+    return A.gelu(input, approximate)
+
+
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x, but 0 where |x| <= lambd."""
+    return A.hardshrink(input, lambd=lambd)
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x moved lambd towards 0, and 0 within it; ValueError for lambd < 0."""
+    return A.softshrink(input, lambd=lambd)
 
 
 def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:

@@ -15,7 +15,7 @@ from ...ops.linear import linear
 from ...ops.reduce import sum
 from ...ops.shape import expand_dims, moveaxis, reshape
 from ...ops.softmax import log_softmax
-from .loss import check_reduction, reduced
+from .loss import check_constant, check_reduction, reduced
 
 __all__ = [
     "cross_entropy",
@@ -64,6 +64,7 @@ def nll_loss(
     check_reduction("nll_loss", reduction)
     x, target = _class_axis("nll_loss", input, target)
     check_class_weight("nll_loss", weight, x.shape[1])
+    check_constant("nll_loss", weight=weight)
     labels = target._data
     _loss.check_labels("nll_loss", labels, x.shape[1], ignore_index)
     kept = labels != ignore_index
@@ -103,6 +104,7 @@ def cross_entropy(
         check_class_weight("cross_entropy", weight, input.shape[1 if input.ndim > 1 else 0])
     if target.shape == input.shape and target.dtype.kind not in "iub" and input.ndim:
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
+    check_constant("cross_entropy", weight=weight)
     x, labels = _class_axis("cross_entropy", input, target)
     y = _loss.cross_entropy(
         x, labels, weight, reduction=reduction, ignore_index=ignore_index, label_smoothing=label_smoothing
@@ -252,6 +254,7 @@ def _in_pieces(
     if target.shape != x.shape[:-1]:
         raise ValueError(f"{name}: expected target of shape {x.shape[:-1]}, got {target.shape}")
     check_class_weight(name, weight, w.shape[0])
+    check_constant(name, weight=weight)
     x, target = (expand_dims(x, 0), expand_dims(target, 0)) if lone else (x, target)
     rows = options.rows(len(x), x.shape[1], w.shape[0])
     losses = _loss.linear_cross_entropy(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from ...engine.backend import is_float
-from ...engine.node import mode
 from ...engine.random import default_generator
 from ...engine.tensor import Tensor, wrap
 from ...ops import random as _random
 from ...ops.activation import SELU_ALPHA, SELU_SCALE
-from ...ops.index import rebind
+from ...ops.index import result_of
 
 __all__ = [
     "alpha_dropout",
@@ -29,13 +28,6 @@ def _check(name: str, x: Tensor, p: float, training: bool, dims: tuple[int, ...]
         raise ValueError(f"{name}: expected {' or '.join(map(str, dims))} axes, got shape {x.shape}")
 
 
-def _given(name: str, x: Tensor, y: Tensor, inplace: bool) -> Tensor:
-    """y, or with `inplace` x itself: a constant is overwritten, a computed tensor becomes the new node."""
-    if not inplace:
-        return y
-    return rebind(name, x, y) if x.node is not None and mode.recording else x.copy_(y)
-
-
 def _ones(x: Tensor, axes: int) -> Tensor:
     """A one for each index of the first axes of x."""
     return wrap(x.device.xp.ones(x.shape[:axes] + (1,) * (x.ndim - axes), x.dtype), None)
@@ -47,14 +39,14 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     inplace: the result is the same Tensor. Srivastava et al. 2014.
     """
     _check("dropout", input, p, training)
-    return _given("dropout", input, _random.dropout(input, p=p), inplace) if training and p else input
+    return result_of("dropout", input, _random.dropout(input, p=p), inplace) if training and p else input
 
 
 def _channels(name: str, x: Tensor, p: float, training: bool, inplace: bool, axes: int) -> Tensor:
     """Dropout with one draw for each index of the first axes."""
     if not training or not p:
         return x
-    return _given(name, x, x * _random.dropout(_ones(x, axes), p=p), inplace)
+    return result_of(name, x, x * _random.dropout(_ones(x, axes), p=p), inplace)
 
 
 def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -88,11 +80,11 @@ def _alpha(name: str, x: Tensor, p: float, training: bool, inplace: bool, axes: 
     if not training or not p:
         return x
     if p == 1.0:
-        return _given(name, x, x * 0.0, inplace)
+        return result_of(name, x, x * 0.0, inplace)
     a = ((1.0 - p) * (1.0 + p * SATURATION**2)) ** -0.5
     like = _ones(x, axes)
     dropped = wrap(default_generator.bernoulli(p, like.shape, x.device.xp).astype(x.dtype), None)
-    return _given(name, x, x * (a - a * dropped) + (dropped - p) * (a * SATURATION), inplace)
+    return result_of(name, x, x * (a - a * dropped) + (dropped - p) * (a * SATURATION), inplace)
 
 
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:

@@ -52,6 +52,13 @@ def _same_shape(name: str, input: Any, target: Any, what: str = "target") -> Non
         )
 
 
+def check_constant(name: str, **weights: Tensor | None) -> None:
+    """Weights of elements or classes are no inputs to differentiate by; refused as in PyTorch."""
+    for key, weight in weights.items():
+        if weight is not None and weight.requires_grad:
+            raise ValueError(f"{name}: {key} has no gradient, got one that requires grad; use {key}.detach()")
+
+
 # ---------------------------------------------------------------- numbers
 
 
@@ -133,6 +140,7 @@ def binary_cross_entropy(
     Raises ValueError for x outside [0, 1] and for shapes that differ.
     """
     _same_shape("binary_cross_entropy", input, target)
+    check_constant("binary_cross_entropy", weight=weight)
     if not bool(((input._data >= 0) & (input._data <= 1)).all()):  # said so, NaN is refused too
         raise ValueError(
             "binary_cross_entropy: expected probabilities in [0, 1]; use the with_logits form for scores"
@@ -159,6 +167,7 @@ def binary_cross_entropy_with_logits(
     """
     name = "binary_cross_entropy_with_logits"
     _same_shape(name, input, target)
+    check_constant(name, weight=weight, pos_weight=pos_weight)
     scale = 1.0 if pos_weight is None else 1.0 + (pos_weight - 1.0) * target
     losses = (1.0 - target) * input - scale * logsigmoid(input)
     return reduced(name, losses if weight is None else losses * weight, reduction)

@@ -15,7 +15,7 @@ from ...ops.reduce import sum
 from ...ops.shape import expand_dims
 from .class_loss import check_class_weight
 from .distance import pairwise_distance
-from .loss import check_positive, check_reduction, reduced
+from .loss import check_constant, check_positive, check_reduction, reduced
 
 __all__ = [
     "cosine_embedding_loss",
@@ -104,6 +104,7 @@ def multi_margin_loss(
         )
     classes = input.shape[-1]
     check_class_weight(name, weight, classes)
+    check_constant(name, weight=weight)
     check_labels(name, target._data, classes)
     label = expand_dims(target, -1)
     over = relu(margin - take_along_axis(input, label, -1) + input)
