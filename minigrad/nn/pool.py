@@ -110,7 +110,15 @@ class MaxUnpool1d(_MaxUnpool):
 
 
 class MaxUnpool2d(_MaxUnpool):
-    """(N, C, H, W) back to where MaxPool2d found it, zeros elsewhere."""
+    """(N, C, H, W) back to where MaxPool2d found it, zeros elsewhere.
+
+    >>> import minigrad as mg
+    >>> from minigrad import nn
+    >>> pool, back = nn.MaxPool2d(2, return_indices=True), nn.MaxUnpool2d(2)
+    >>> back(*pool(mg.tensor([[[1.0, 3.0], [2.0, 0.0]]])))
+    tensor([[[0., 3.],
+             [0., 0.]]])
+    """
 
     _dims = 2
 
@@ -175,7 +183,19 @@ class AvgPool1d(_AvgPool):
 
 
 class AvgPool2d(_AvgPool):
-    """Means over windows of (N, C, H, W)."""
+    """Means over windows of (N, C, H, W); zeros of the padding count unless count_include_pad=False.
+
+    >>> import minigrad as mg
+    >>> from minigrad import nn
+    >>> x = mg.tensor([[[1.0, 3.0], [2.0, 0.0]]], requires_grad=True)
+    >>> y = nn.AvgPool2d(2)(x)
+    >>> y.item()
+    1.5
+    >>> y.backward()
+    >>> x.grad
+    tensor([[[0.25, 0.25],
+             [0.25, 0.25]]])
+    """
 
     _dims = 2
 
@@ -242,7 +262,13 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPool):
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
-    """Means: (N, C, H, W) -> (N, C, *output_size); None keeps a length, 1 is global average pooling."""
+    """Means: (N, C, H, W) -> (N, C, *output_size); None keeps a length, 1 is global average pooling.
+
+    >>> import minigrad as mg
+    >>> from minigrad import nn
+    >>> nn.AdaptiveAvgPool2d(1)(mg.tensor([[[1.0, 3.0], [2.0, 0.0]]])).item()
+    1.5
+    """
 
     _dims = 2
 

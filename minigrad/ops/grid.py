@@ -106,7 +106,9 @@ def grid_sample(x: Any, grid: Any, mode: str, padding_mode: str, align: bool) ->
     y = 0.0
     for corner in itertools.product(*axes):
         index, inside = _flat([pixel for pixel, _ in corner], lengths)
-        weight = math.prod((w for _, w in corner), start=inside.astype(grid.dtype))
+        weight = inside.astype(grid.dtype)
+        for _, one in corner:
+            weight = one * weight
         taken = reshape(take_index(rows, index=index.reshape(-1)), (*index.shape, c))
         y = taken * reshape(weight, (*index.shape, 1)) + y
     return reshape(moveaxis(y, -1, 1), (n, c, *out))

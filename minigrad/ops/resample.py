@@ -51,7 +51,7 @@ def resample(xp: Any, x: Array, *, band: Band, axis: int) -> Array:
     return y
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=32)
 def bins(n: int, m: int) -> Band:
     """Means of m bins over n elements: bin i spans floor(i n / m) to ceil((i + 1) n / m)."""
     start = np.arange(m) * n // max(m, 1)
@@ -73,12 +73,19 @@ def _step(n: int, m: int, align: bool, scale: float | None) -> float:
     return 1.0 / scale if scale else n / m
 
 
-@functools.lru_cache(maxsize=256)
-def _nearest(n: int, m: int, scale: float | None, exact: bool) -> Band:
-    """Each output repeats one input: floor(i s), or floor((i + 1/2) s) if exact, as float32 rounds."""
-    step = np.float32(1.0 / scale) if scale else np.float32(n) / np.float32(m)
-    place = (np.arange(m, dtype=np.float32) + np.float32(0.5 * exact)) * step
-    return Band(np.arange(m), np.minimum(np.floor(place).astype(int), n - 1), np.ones(m), (m, n))
+@functools.lru_cache(maxsize=32)
+def _nearest(n: int, m: int, scale: float | None, exact: bool, small: bool, double: bool) -> Band:
+    """Each output repeats one input: floor(i s), or floor((i + 1/2) s) if exact.
+
+    Where that is nearly whole, rounding decides. PyTorch's: in the dtype of x, then to float32; for `small`
+    images (2-D, lengths adding up to 128) in float32, and m = n and 2n count as scales 1 and 2 unless exact.
+    """
+    work = np.float64 if double and not small else np.float32
+    free = scale is None or (small and not exact and m in (n, 2 * n))
+    step = work(n) / work(m) if free else work(1.0 / scale)
+    place = (np.arange(m, dtype=work) + work(0.5 * exact)) * step
+    place = np.minimum(np.floor(place.astype(np.float32)).astype(int), n - 1)
+    return Band(np.arange(m), place, np.ones(m), (m, n))
 
 
 def near(x: Any, a: float) -> Any:
@@ -112,7 +119,7 @@ KERNELS: dict[str, tuple[int, Callable, Callable]] = {  # reach, kernel, kernel 
 }
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=32)
 def _interpolation(n: int, m: int, kind: str, align: bool, scale: float | None) -> Band:
     """Each output from the inputs around it; beyond the ends the last input stands on."""
     step, (reach, kernel, _) = _step(n, m, align, scale), KERNELS[kind]
@@ -128,7 +135,7 @@ def _interpolation(n: int, m: int, kind: str, align: bool, scale: float | None) 
     return _of_taps(columns, weights, n)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=32)
 def _antialiased(n: int, m: int, kind: str, align: bool, scale: float | None) -> Band:
     """The kernel widened to the step, so that shrinking averages; weights within the image add up to 1."""
     if n == m:
@@ -210,21 +217,19 @@ def interpolate(
     if recompute_scale_factor and size is not None:
         raise ValueError(f"{name}: recompute_scale_factor needs scale_factor (size={size!r})")
     lengths, scales = _lengths(name, x.shape[2:], size, scale_factor)
+    scales = (None,) * len(lengths) if recompute_scale_factor else scales
     for axis, (m, scale) in enumerate(zip(lengths, scales, strict=True), start=2):
         n = x.shape[axis]
-        kept = mode == "nearest" and x.ndim == 4 and n == m  # PyTorch shifts by the scale in 1-D and 3-D only
-        scale = None if recompute_scale_factor or kept else scale
-        x = resample(x, band=_band(n, m, mode, bool(align_corners), antialias, scale), axis=axis)
+        if mode.startswith("nearest"):
+            small = x.ndim == 4 and sum(lengths) <= 128
+            band = _nearest(n, m, scale, mode == "nearest-exact", small, x.dtype == np.float64)
+        elif mode == "area":
+            band = bins(n, m)
+        else:
+            make = _antialiased if antialias else _interpolation
+            band = make(n, m, MODES[mode][0], bool(align_corners), scale)
+        x = resample(x, band=band, axis=axis)
     return x
-
-
-def _band(n: int, m: int, mode: str, align: bool, antialias: bool, scale: float | None) -> Band:
-    """The matrix of a mode on one axis."""
-    if mode == "area":
-        return bins(n, m)
-    if mode in MODES:
-        return (_antialiased if antialias else _interpolation)(n, m, MODES[mode][0], align, scale)
-    return _nearest(n, m, scale, mode == "nearest-exact")
 
 
 def _lengths(name: str, shape: tuple, size: Any, scale_factor: Any) -> tuple[tuple, tuple]:
