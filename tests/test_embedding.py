@@ -134,7 +134,7 @@ def test_second_derivatives():
     f = lambda w, s: F.embedding_bag(index, w, offsets, mode="sum", per_sample_weights=s)
     gradcheck(f, (weight, scale), order=2)
     for mode in ("mean", "max"):
-        f = lambda w: F.embedding_bag(index, w, offsets, mode=mode, padding_idx=None) ** 2  # noqa: B023
+        f = lambda w: F.embedding_bag(index, w, offsets, mode=mode, padding_idx=None) ** 2
         gradcheck(f, (weight,), order=2)
     f = lambda w: F.embedding(index, w) ** 3
     gradcheck(f, (weight,), order=2)
@@ -288,3 +288,14 @@ def test_the_first_of_equals_has_the_gradient_of_a_max():
     w[2, 1] = 2.0
     how = {"mode": "max"}
     agree(lambda i, w: F.embedding_bag(i, w, **how), lambda i, w: TF.embedding_bag(i, w, **how), np.array([[3, 0, 1], [1, 2, 0]]), w, order2=False)
+
+
+def test_one_hot():
+    for labels in ([2, 0], [[1, 3]], 3, np.zeros((0, 2), np.int64)):
+        raw = np.asarray(labels)
+        for classes in (-1, 4, 9):
+            if raw.size or classes > 0:
+                agree(lambda t, c=classes: F.one_hot(t, c), lambda t, c=classes: TF.one_hot(t, c), np.array(raw))
+    for labels, classes in (([3], 3), ([-1], -1), ([1], 0), ([1], -2), ([1.0], 3), (np.zeros(0, np.int64), -1), (np.zeros(0, np.int64), 0), (np.int32([1]), 3)):
+        raw = np.asarray(labels)
+        both_reject(lambda r=raw, c=classes: F.one_hot(mg.tensor(r), c), lambda r=raw, c=classes: TF.one_hot(torch.tensor(r), c))

@@ -21,14 +21,28 @@ __all__ = [
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """int64 rows with a 1 at each label."""
+    """int64 rows with a 1 at each label: (...) -> (..., num_classes), one more than the largest if -1.
+
+    Raises TypeError unless int64, ValueError for labels outside [0, num_classes).
+
+    >>> import minigrad as mg
+    >>> from minigrad.nn import functional as F
+    >>> F.one_hot(mg.tensor([1, 0]))
+    tensor([[0, 1],
+            [1, 0]])
+    """
     labels = tensor._data
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"one_hot: expected integer labels, got {labels.dtype}")
+    if labels.dtype != np.int64:
+        raise TypeError(f"one_hot: expected int64 labels, got {labels.dtype}; use .astype('int64')")
+    if num_classes < -1 or (num_classes < 1 and not labels.size):
+        raise ValueError(
+            f"one_hot: expected the number of classes, or -1 and some labels (num_classes={num_classes}, "
+            f"labels {labels.shape})"
+        )
     classes = int(labels.max()) + 1 if num_classes == -1 else num_classes
     check_labels("one_hot", labels, classes)
     xp = tensor.device.xp
-    return wrap(xp.eye(classes, dtype=np.int64)[labels], None)
+    return wrap((labels[..., None] == xp.arange(classes)).astype(np.int64), None)
 
 
 def embedding(
