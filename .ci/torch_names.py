@@ -2,7 +2,8 @@
 
 `python .ci/torch_names.py` writes it (PyTorch must be installed); tests/test_torch_names.py sees that it is current.
 "here and equal" is not typed by hand: the name must exist, take PyTorch's arguments by name, order and default, and
-have a row in tests/torch_rows.py, which the suite runs in both libraries.
+have a row in tests/torch_rows.py, which the suite runs in both libraries (or, for tools and schedules, be
+compared by name in the test file of its topic).
 """
 
 import enum
@@ -34,13 +35,14 @@ NOT_COUNTED = {
     "upsample": "deprecated: use interpolate",
     "upsample_nearest": "deprecated: use interpolate",
     "upsample_bilinear": "deprecated: use interpolate",
+    "clip_grad_norm": "deprecated: use clip_grad_norm_",
     "UninitializedParameter": "lazy",
     "UninitializedBuffer": "lazy",
 }
 # Typing and dispatch helpers that the module happens to show.
 NOT_PUBLIC = {
     "boolean_dispatch", "handle_torch_function", "has_torch_function", "has_torch_function_unary",
-    "has_torch_function_variadic", "assert_int_or_pair", "swap_in_optimizer_params_and_state",
+    "has_torch_function_variadic", "assert_int_or_pair", "PackedSequence_", "bind", "swap_in_optimizer_params_and_state",
 }  # fmt: skip
 WHY_LEFT_OUT = {
     "DataParallel": "one process, one device; PyTorch itself advises against it",
@@ -49,8 +51,14 @@ WHY_LEFT_OUT = {
     "grouped_mm": "products of low-precision blocks on particular GPUs; matmul and einsum are here",
     "scaled_mm": "8-bit floats, which NumPy has not",
     "scaled_grouped_mm": "8-bit floats, which NumPy has not",
+    **dict.fromkeys(
+        ("convert_conv2d_weight_memory_format", "convert_conv3d_weight_memory_format"),
+        "convolution chooses its own memory order here",
+    ),
 }
-WHY_DIFFERENT: dict[str, str] = {}
+WHY_DIFFERENT = {
+    "CrossMapLRN2d": "PyTorch's moving sum never lets go of channel 0; here it is the formula",
+}
 NOTES = {
     **dict.fromkeys(
         ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "dropout",
@@ -65,7 +73,7 @@ NOTES = {
     "Embedding": "gradients are dense: sparse=True is refused",
     "EmbeddingBag": "gradients are dense: sparse=True is refused",
 }  # fmt: skip
-DEPRECATED_ARGUMENTS = {"size_average", "reduce", "_stacklevel"}
+DEPRECATED_ARGUMENTS = {"size_average", "reduce", "min_value", "max_value", "_stacklevel"}
 
 
 @dataclass
@@ -97,15 +105,26 @@ def places():
     is_function = lambda v: callable(v) and not inspect.isclass(v)
     yield "nn", torch.nn, nn, shown(torch.nn, is_class), MODULES
     yield "nn.functional", torch.nn.functional, nn.functional, shown(torch.nn.functional, is_function), FUNCTIONS
-    names = shown(torch.optim, is_class)
-    yield "optim", torch.optim, optim, names, {**OPTIMISERS, "Optimizer": True}
+    yield "optim", torch.optim, optim, shown(torch.optim, is_class), {**OPTIMISERS, **named_in("test_optim.py")}
     schedulers = torch.optim.lr_scheduler
-    own = "torch.optim.lr_scheduler"
-    tested = ("LRScheduler", "ChainedScheduler", "SequentialLR", "ReduceLROnPlateau")  # in test_schedules.py
-    yield "optim.lr_scheduler", schedulers, optim.lr_scheduler, shown(schedulers, is_class, own), {**SCHEDULES, **dict.fromkeys(tested)}
+    names = shown(schedulers, is_class, "torch.optim.lr_scheduler")
+    yield "optim.lr_scheduler", schedulers, optim.lr_scheduler, names, {**SCHEDULES, **named_in("test_schedules.py")}
     swa = torch.optim.swa_utils
-    names = shown(swa, lambda v: callable(v), "torch.optim.swa_utils")
-    yield "optim.swa_utils", swa, getattr(optim, "swa_utils", None), names, dict.fromkeys(names)  # in test_swa.py
+    yield "optim.swa_utils", swa, optim.swa_utils, shown(swa, callable, swa.__name__), named_in("test_swa.py")
+    names = [n for n in shown(torch.nn.init, is_function, "torch.nn.init") if n.endswith("_") or n == "calculate_gain"]
+    yield "nn.init", torch.nn.init, nn.init, names, named_in("test_init.py")
+    utils = torch.nn.utils
+    names = shown(utils, is_function, "torch.nn.utils")
+    yield "nn.utils", utils, nn.utils, names, named_in("test_regularisation.py", "test_nn_utils.py")
+    for part, tests in (("rnn", "test_packing.py"), ("parametrize", "test_nn_utils.py"), ("parametrizations", "test_nn_utils.py")):
+        theirs = getattr(utils, part)
+        yield f"nn.utils.{part}", theirs, getattr(nn.utils, part), shown(theirs, callable, theirs.__name__), named_in(tests)
+
+
+def named_in(*files: str) -> dict[str, None]:
+    """The words of test files: what they test, they name."""
+    text = "".join((ROOT / "tests" / file).read_text() for file in files)
+    return dict.fromkeys(re.findall(r"\w+", text))
 
 
 # ---------------------------------------------------------------- signatures
@@ -187,7 +206,7 @@ def standing(name: str, ours, theirs, rows) -> tuple[str, str]:
     if differs:
         return UNEXPLAINED, f"arguments: {differs}"
     if name not in rows:
-        return UNEXPLAINED, "no row in tests/torch_rows.py"
+        return UNEXPLAINED, "no test names it"
     return EQUAL, NOTES.get(name, "")
 
 

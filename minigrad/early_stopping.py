@@ -6,6 +6,8 @@ import copy
 import math
 from typing import Any
 
+__all__ = ["EarlyStopping"]
+
 
 class EarlyStopping:
     """Counts the steps since a number last improved; says stop after `patience` of them.

@@ -20,6 +20,8 @@ from .engine.random import Generator
 from .engine.recording import enable_grad, no_grad
 from .engine.tensor import Tensor, wrap
 
+__all__ = ["gradcheck"]
+
 STEP = 1e-30  # of the complex step: so small that h^2 vanishes, and nothing is subtracted
 TOLERANCE = {"complex-step": 1e-12, "richardson": 1e-8, "central": 1e-6}
 

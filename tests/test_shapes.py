@@ -274,7 +274,7 @@ def test_tokens_recurrence_and_attention():
         table = nn.explain_shapes(model.requires_grad_(not frozen), (5, 2), dtype="int64")
         assert [row.multiply_adds for row in table.rows] == [0, 5 * 2 * 4 * 8 * (4 + 8)]
         assert [row.parameters for row in table.rows] == [40, 4 * 8 * (4 + 8 + 2)]
-        assert not any(p.requires_grad for p in model.parameters()) == frozen
+        assert any(p.requires_grad for p in model.parameters()) != frozen
     length, width = 6, 8
     table = nn.explain_shapes(nn.TransformerEncoderLayer(width, 2, 16), (length, 1, width))
     attention = next(row for row in table.rows if row.kind == "MultiheadAttention")

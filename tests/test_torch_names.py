@@ -55,13 +55,16 @@ def descend(lib, opt, start, steps=8, schedule=None):
     return w.detach().numpy(), rates
 
 
+# PyTorch keeps a factor of NAdam and two of ASGD in float32, and turns Muon's matrices in bfloat16.
+ROUNDED = {"NAdam": 2e-6, "ASGD": 2e-6, "Muon": 2e-2}
+
+
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_optimiser(name):
     start, how = np.random.default_rng(2).normal(size=(4, 3)), OPTIMISERS[name]
     ours, _ = descend(mg, lambda p: getattr(optim, name)(p, **how), start)
     theirs, _ = descend(torch, lambda p: getattr(torch.optim, name)(p, **how), start)
-    # Muon's orthogonalisation is in bfloat16 in PyTorch: three digits
-    np.testing.assert_allclose(ours, theirs, rtol=1e-9 if name != "Muon" else 2e-2, atol=1e-11)
+    np.testing.assert_allclose(ours, theirs, rtol=ROUNDED.get(name, 1e-9), atol=1e-11)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

@@ -14,6 +14,7 @@ U = lambda low, high, *shape: RNG.uniform(low, high, size=shape)
 X = N(4, 6) * 2
 LINE, IMAGE, VOLUME = N(2, 4, 9), N(2, 4, 8, 7), N(2, 4, 5, 6, 5)
 SHAPES = {1: LINE, 2: IMAGE, 3: VOLUME}
+EVEN = {1: N(2, 4, 8), 2: N(2, 4, 8, 6), 3: N(2, 4, 4, 6, 4)}
 P, Q = U(0.05, 0.95, 4, 6), U(0.05, 0.95, 4, 6)
 CLASSES = np.array([1, 5, 0, 2])
 SIGNS = np.sign(N(4, 6))
@@ -107,7 +108,7 @@ for d in (1, 2, 3):
     module(f"AdaptiveAvgPool{d}d", x, make=lambda nn, lib, d=d: getattr(nn, f"AdaptiveAvgPool{d}d")(3))
     module(f"AdaptiveMaxPool{d}d", x, make=lambda nn, lib, d=d: getattr(nn, f"AdaptiveMaxPool{d}d")(3, return_indices=True))
     module(f"LPPool{d}d", np.abs(x) + 0.1, make=lambda nn, lib, d=d: getattr(nn, f"LPPool{d}d")(3, 2, 2))
-    module(f"MaxUnpool{d}d", x, make=lambda nn, lib, d=d: getattr(nn, f"MaxUnpool{d}d")(2), call=lambda m, x, d=d: m(*pooled(x, d)))
+    module(f"MaxUnpool{d}d", EVEN[d], make=lambda nn, lib, d=d: getattr(nn, f"MaxUnpool{d}d")(2), call=lambda m, x, d=d: m(*pooled(x, d)))
     for name in ("max_pool", "avg_pool"):
         function(f"{name}{d}d", lambda F, lib, x, f=f"{name}{d}d": getattr(F, f)(x, 2, 1), x)
     for name in ("adaptive_avg_pool", "adaptive_max_pool"):
@@ -115,12 +116,12 @@ for d in (1, 2, 3):
     function(f"adaptive_max_pool{d}d_with_indices", lambda F, lib, x, d=d: getattr(F, f"adaptive_max_pool{d}d_with_indices")(x, 2), x)
     function(f"max_pool{d}d_with_indices", lambda F, lib, x, d=d: getattr(F, f"max_pool{d}d_with_indices")(x, 2), x)
     function(f"lp_pool{d}d", lambda F, lib, x, d=d: getattr(F, f"lp_pool{d}d")(x, 3, 2), np.abs(x) + 0.1)
-    function(f"max_unpool{d}d", lambda F, lib, x, d=d: getattr(F, f"max_unpool{d}d")(*getattr(F, f"max_pool{d}d_with_indices")(x, 2), 2), x)
+    function(f"max_unpool{d}d", lambda F, lib, x, d=d: getattr(F, f"max_unpool{d}d")(*getattr(F, f"max_pool{d}d_with_indices")(x, 2), 2), EVEN[d])
 for d in (2, 3):
     samples = U(0.05, 0.95, 2, 4, d)
-    module(f"FractionalMaxPool{d}d", sizes(d), make=lambda nn, lib, d=d, s=samples: getattr(nn, f"FractionalMaxPool{d}d")(2, output_size=3, _random_samples=lib.tensor(s)))
+    module(f"FractionalMaxPool{d}d", sizes(d), make=lambda nn, lib, d=d, s=samples: getattr(nn, f"FractionalMaxPool{d}d")(2, output_size=3, _random_samples=lib.tensor(s)), float32=False)
     for name in (f"fractional_max_pool{d}d", f"fractional_max_pool{d}d_with_indices"):
-        function(name, lambda F, lib, x, name=name, s=samples: getattr(F, name)(x, 2, output_size=3, _random_samples=lib.tensor(s)), sizes(d))
+        function(name, lambda F, lib, x, name=name, s=samples: getattr(F, name)(x, 2, output_size=3, _random_samples=lib.tensor(s).to(x.dtype)), sizes(d))
 
 
 def pooled(x, d):
@@ -140,7 +141,7 @@ module("ChannelShuffle", IMAGE, make=lambda nn, lib: nn.ChannelShuffle(2))
 function("pixel_shuffle", lambda F, lib, x: F.pixel_shuffle(x, 2), IMAGE)
 function("pixel_unshuffle", lambda F, lib, x: F.pixel_unshuffle(x, 2), N(2, 3, 6, 8))
 function("channel_shuffle", lambda F, lib, x: F.channel_shuffle(x, 2), IMAGE)
-function("native_channel_shuffle", lambda F, lib, x: F.native_channel_shuffle(x, 2), IMAGE)
+function("native_channel_shuffle", lambda F, lib, x: F.native_channel_shuffle(x.detach(), 2), IMAGE)
 module("Upsample", IMAGE, make=lambda nn, lib: nn.Upsample(scale_factor=2, mode="bilinear"))
 module("UpsamplingNearest2d", IMAGE, make=lambda nn, lib: nn.UpsamplingNearest2d(scale_factor=2))
 module("UpsamplingBilinear2d", IMAGE, make=lambda nn, lib: nn.UpsamplingBilinear2d(size=(11, 5)))
@@ -162,7 +163,6 @@ module("LayerNorm", IMAGE, make=lambda nn, lib: nn.LayerNorm((8, 7)))
 module("RMSNorm", X, make=lambda nn, lib: nn.RMSNorm(6))
 module("GroupNorm", IMAGE, make=lambda nn, lib: nn.GroupNorm(2, 4))
 module("LocalResponseNorm", IMAGE, make=lambda nn, lib: nn.LocalResponseNorm(3))
-module("CrossMapLRN2d", IMAGE, make=lambda nn, lib: nn.CrossMapLRN2d(3), order2=False)
 function("batch_norm", lambda F, lib, x, w, b: F.batch_norm(x, None, None, w, b, training=True), IMAGE, N(4), N(4))
 function("instance_norm", lambda F, lib, x, w, b: F.instance_norm(x, weight=w, bias=b), IMAGE, N(4), N(4))
 function("layer_norm", lambda F, lib, x, w, b: F.layer_norm(x, (7,), w, b), IMAGE, N(7), N(7))
@@ -187,11 +187,11 @@ for name in ("RNNCell", "LSTMCell", "GRUCell"):
     module(name, N(3, 4), make=lambda nn, lib, name=name: getattr(nn, name)(4, 5))
 module("MultiheadAttention", N(5, 2, 8), N(6, 2, 8), make=lambda nn, lib: nn.MultiheadAttention(8, 2), call=lambda m, q, k: m(q, k, k))
 WIDTHS = {"d_model": 8, "nhead": 2, "dim_feedforward": 12, "dropout": 0.0}
-module("TransformerEncoderLayer", N(2, 5, 8), make=lambda nn, lib: nn.TransformerEncoderLayer(**WIDTHS, batch_first=True))
-module("TransformerEncoder", N(2, 5, 8), make=lambda nn, lib: nn.TransformerEncoder(nn.TransformerEncoderLayer(**WIDTHS, batch_first=True), 2))
-module("TransformerDecoderLayer", N(5, 2, 8), N(4, 2, 8), make=lambda nn, lib: nn.TransformerDecoderLayer(**WIDTHS))
-module("TransformerDecoder", N(5, 2, 8), N(4, 2, 8), make=lambda nn, lib: nn.TransformerDecoder(nn.TransformerDecoderLayer(**WIDTHS), 2))
-module("Transformer", N(5, 2, 8), N(4, 2, 8), make=lambda nn, lib: nn.Transformer(8, 2, 1, 1, 12, 0.0))
+module("TransformerEncoderLayer", N(2, 5, 8), make=lambda nn, lib: nn.TransformerEncoderLayer(**WIDTHS, batch_first=True), order2=False)
+module("TransformerEncoder", N(2, 5, 8), make=lambda nn, lib: nn.TransformerEncoder(nn.TransformerEncoderLayer(**WIDTHS, batch_first=True), 2), order2=False)
+module("TransformerDecoderLayer", N(5, 2, 8), N(4, 2, 8), make=lambda nn, lib: nn.TransformerDecoderLayer(**WIDTHS), order2=False)
+module("TransformerDecoder", N(5, 2, 8), N(4, 2, 8), make=lambda nn, lib: nn.TransformerDecoder(nn.TransformerDecoderLayer(**WIDTHS), 2), order2=False)
+module("Transformer", N(5, 2, 8), N(4, 2, 8), make=lambda nn, lib: nn.Transformer(8, 2, 1, 1, 12, 0.0), order2=False)
 function("scaled_dot_product_attention", lambda F, lib, q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True), N(2, 3, 5, 4), N(2, 3, 5, 4), N(2, 3, 5, 6))
 function(
     "multi_head_attention_forward",
@@ -210,7 +210,7 @@ module("CosineSimilarity", X, N(4, 6))
 module("PairwiseDistance", X, N(4, 6))
 function("cosine_similarity", lambda F, lib, a, b: F.cosine_similarity(a, b), X, N(4, 6))
 function("pairwise_distance", lambda F, lib, a, b: F.pairwise_distance(a, b, 3.0), X, N(4, 6))
-function("pdist", lambda F, lib, x: F.pdist(x), X)
+function("pdist", lambda F, lib, x: F.pdist(x), X, order2=False)
 
 LOG_Q = np.log(Q / Q.sum(1, keepdims=True))
 MULTI = np.array([[0, 3, -1, 1, 2, 2], [5, 1, 0, -1, 1, 1], [2, -1, 0, 0, 0, 0], [1, 2, 3, -1, 4, 0]])
@@ -232,7 +232,7 @@ LOSSES = {  # name of the class -> (name of the function, arrays, settings)
     "MultiMarginLoss": ("multi_margin_loss", (X, CLASSES), {"margin": 1.5}),
     "MultiLabelMarginLoss": ("multilabel_margin_loss", (X, MULTI), {}),
     "MultiLabelSoftMarginLoss": ("multilabel_soft_margin_loss", (X, np.round(P)), {}),
-    "SoftMarginLoss": ("soft_margin_loss", (X, SIGNS), {}),
+    "SoftMarginLoss": ("soft_margin_loss", (X, SIGNS.astype(int)), {}),
     "TripletMarginLoss": ("triplet_margin_loss", (X, P, Q), {"margin": 0.6}),
     "TripletMarginWithDistanceLoss": ("triplet_margin_with_distance_loss", (X, P, Q), {"swap": True}),
 }
@@ -261,6 +261,16 @@ module("ModuleDict", X, make=lambda nn, lib: nn.ModuleDict({"a": nn.Linear(6, 3)
 HELD = {"ParameterList": lambda nn, lib: nn.ParameterList([lib.ones(6)]), "ParameterDict": lambda nn, lib: nn.ParameterDict({"a": lib.ones(6)})}
 module("ParameterList", X, make=HELD["ParameterList"], call=lambda m, x: x * m[0], same_repr=False)
 module("ParameterDict", X, make=HELD["ParameterDict"], call=lambda m, x: x * m["a"], same_repr=False)
+
+
+for name in ("RNNBase", "RNNCellBase"):
+    module(name, SEQUENCE, make=lambda nn, lib, name=name: base_of(nn, name), call=lambda m, x: x @ next(iter(m.parameters())).T)
+module("LinearCrossEntropyOptions", X, CLASSES, make=lambda nn, lib: nn.LinearCrossEntropyLoss(6, 7, options=nn.LinearCrossEntropyOptions()))
+
+
+def base_of(nn, name):
+    """A layer that the base class makes by the name of its kind."""
+    return nn.RNNBase("GRU", 4, 3) if name == "RNNBase" else nn.RNNCellBase(4, 3, True, 1)
 
 
 def holder(nn, lib):

@@ -14,6 +14,8 @@ from .backend import Array, as_dtype
 from .op import op
 from .tensor import NUMPY, Tensor
 
+__all__ = ["broadcast_to", "sum_to"]
+
 
 @op(x=lambda g, x_shape: broadcast_to(g, x_shape))
 def sum_to(xp: Any, x: Array, *, shape: tuple[int, ...]) -> Array:

@@ -17,6 +17,8 @@ from .node import Node
 from .recording import enter, leave, recording
 from .tensor import Tensor
 
+__all__ = ["detect_anomaly"]
+
 
 class detect_anomaly(recording):
     """`with detect_anomaly():` the forward and backward inside name the op that goes wrong.

@@ -16,6 +16,11 @@ from typing import Any
 
 import numpy as np
 
+__all__ = [
+    "Device", "default_device", "default_dtype", "device", "is_float", "set_default_device",
+    "set_default_dtype",
+]  # fmt: skip
+
 Array = Any  # numpy.ndarray or cupy.ndarray
 NUMBERS = (bool, int, float, complex, np.generic)
 

@@ -22,6 +22,8 @@ from .recording import enable_grad, no_grad, recording
 from .tensor import Tensor, wrap
 from .vjp import Plan
 
+__all__ = ["Step", "backprop", "checkpoint", "grad"]
+
 
 class Step(NamedTuple):
     """One move of backprop: `node` received `g` in full and sends `input_grads` to its inputs."""

@@ -12,6 +12,8 @@ from .backprop import grad
 from .recording import enable_grad
 from .tensor import NUMPY, Tensor, wrap
 
+__all__ = ["hessian", "jacobian", "jvp", "vjp"]
+
 
 def _leaves(xs: Any) -> tuple[Tensor, ...]:
     """Fresh leaves with the values of xs, so that the caller's graph is left alone."""

@@ -13,6 +13,8 @@ from typing import Any
 
 from .backend import Array
 
+__all__ = ["Node"]
+
 tick = itertools.count(1).__next__  # one clock for nodes and for in-place changes
 
 

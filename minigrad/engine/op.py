@@ -32,7 +32,10 @@ from .node import Node, mode
 from .tensor import Tensor, wrap
 from .vjp import Plan
 
+__all__ = ["elementwise", "op", "reference_mode"]
+
 REGISTRY: dict[str, Op] = {}
+SPELLINGS = {"dim": "axis", "keepdim": "keepdims", "input": "x"}  # PyTorch's names are heard too
 
 
 class _KernelMode(threading.local):
@@ -156,6 +159,7 @@ class Op:
 
     def bind(self, args: tuple, given: dict) -> tuple[tuple, dict]:
         """Arrays and metadata of a call: metadata may follow the arrays, arrays may be named."""
+        given = {self._own_name(name, given): value for name, value in given.items()}
         if not self.variadic:
             args, given = self._place(args, given)
         unknown = given.keys() - set(self.meta)
@@ -168,8 +172,13 @@ class Op:
             raise TypeError(f"{self.name}: missing argument {missing[0]!r}")
         return args, meta
 
+    def _own_name(self, name: str, given: dict) -> str:
+        """The argument that PyTorch calls `name`."""
+        own = SPELLINGS.get(name, name)
+        return name if own in given or own not in (*self.arrays, *self.meta) else own
+
     def _place(self, args: tuple, given: dict) -> tuple[tuple, dict]:
-        n, given = len(self.arrays), dict(given)
+        n = len(self.arrays)
         placed, extra = list(args[:n]), args[n:]
         if len(extra) > len(self.meta):
             raise TypeError(f"{self.name}: takes {n + len(self.meta)} arguments, got {len(args)}")

@@ -20,6 +20,8 @@ import numpy as np
 from . import backend
 from .backend import Array, as_dtype
 
+__all__ = ["Generator", "get_state", "initial_seed", "manual_seed", "set_state"]
+
 MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)  # Salmon et al., table 2
 WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)  # key schedule: golden ratio, sqrt(3) - 1
 ROUNDS = 10

@@ -7,6 +7,8 @@ from typing import Any
 
 from .node import mode
 
+__all__ = ["enable_grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+
 
 def enter(state: Any) -> None:
     """Record (True), do not (False), or record and watch (an object), until the matching leave()."""

@@ -15,13 +15,23 @@ from . import backend
 from .backend import Array, Device, is_float
 from .node import Hook, Node, Sink, mutated
 
+__all__ = ["Tensor"]
+
 if TYPE_CHECKING:
     from .methods import Methods  # what the ops attach, listed for editors by .ci/methods.py
 else:
     Methods = object
 
 NUMPY: dict[Callable, Callable] = {}  # np.tanh -> minigrad's tanh: what NumPy's protocols look up
-# ---------------------------------------------------------------- Tensor
+
+
+class Size(int):
+    """A number of elements which, called, tells the shape or the length of one axis."""
+
+    shape: tuple[int, ...]
+
+    def __call__(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.shape[dim]
 
 
 class Tensor(Methods):
@@ -85,9 +95,11 @@ class Tensor(Methods):
         return self._data.ndim
 
     @property
-    def size(self) -> int:
-        """Number of elements, as in NumPy (`numel()` is PyTorch's name)."""
-        return self._data.size
+    def size(self) -> Size:
+        """Number of elements, as in NumPy; called, `x.size()` and `x.size(0)` are PyTorch's."""
+        size = Size(self._data.size)
+        size.shape = self._data.shape
+        return size
 
     @property
     def device(self) -> Device:

@@ -102,7 +102,7 @@ class _List(Module):
         self._become(values)
 
     def _from_items(self, items: list[tuple[str, Any]]) -> Any:
-        return type(self)([v for _, v in items])
+        return type(self)([v for _, v in items])  # type: ignore[call-arg]
 
     __iadd__ = extend
 

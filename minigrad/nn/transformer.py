@@ -12,7 +12,7 @@ import numpy as np
 from ..engine.backend import as_dtype, default_dtype
 from ..engine.tensor import Tensor
 from ..ops.create import full
-from ..ops.shape import triu
+from ..ops.diagonal import triu
 from . import functional as F
 from . import init
 from .attention import MultiheadAttention

@@ -12,6 +12,8 @@ from .elementwise import exp, where
 from .shape import axes_of, split
 from .trig import _erf_pair, erfc, tanh
 
+__all__ = ["relu", "sigmoid"]
+
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017
 
 

@@ -315,8 +315,7 @@ def _backward(
         grads = _whole_backward(case, g, needs, y, saved)
     else:
         grads = _blocked_backward(case, g, needs, y, saved, _block_size(case, block_size))
-    if needs[0]:
-        grads[0] *= factor
+    grads = (grads[0] * factor if needs[0] else None, *grads[1:])
     arrays = (query, key, value, bias)
     fitted = [sum_to(d, a.shape) if n else None for d, a, n in zip(grads, arrays, needs, strict=False)]
     return (*fitted, None)

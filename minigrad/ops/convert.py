@@ -10,6 +10,8 @@ from ..engine.backend import Array, Device, as_dtype, device_of
 from ..engine.op import op
 from ..engine.tensor import Tensor
 
+__all__ = ["transfer"]
+
 
 @op(x=lambda g, source: transfer(g, target=source, source=str(g.device)))
 def transfer(xp: Any, x: Array, *, target: str, source: str) -> Array:
@@ -49,5 +51,5 @@ Tensor.int = lambda self: to(self, "int32")
 Tensor.bool = lambda self: to(self, "bool")
 Tensor.type_as = lambda self, other: to(self, other.dtype)
 Tensor.contiguous = lambda self: self
-Tensor.numel = lambda self: self.size
+Tensor.numel = lambda self: self._data.size
 Tensor.dim = lambda self: self.ndim

@@ -10,6 +10,11 @@ from ..engine import backend
 from ..engine.backend import Device, as_dtype
 from ..engine.tensor import NUMPY, Tensor, tensor, wrap
 
+__all__ = [
+    "arange", "asarray", "empty", "empty_like", "eye", "from_numpy", "full", "full_like", "linspace",
+    "logspace", "meshgrid", "ones", "ones_like", "tensor", "tri", "zeros", "zeros_like",
+]  # fmt: skip
+
 
 def _born(array: Any, requires_grad: bool) -> Tensor:
     t = wrap(array, None)
@@ -171,8 +176,3 @@ NUMPY[np.zeros_like] = lambda x, dtype=None, **_: zeros_like(x, dtype)
 NUMPY[np.ones_like] = lambda x, dtype=None, **_: ones_like(x, dtype)
 NUMPY[np.full_like] = lambda x, fill_value, dtype=None, **_: full_like(x, fill_value, dtype)
 NUMPY[np.meshgrid] = lambda *xs, indexing="xy", **_: meshgrid(*xs, indexing=indexing)
-
-__all__ = [
-    "arange", "asarray", "empty", "empty_like", "eye", "from_numpy", "full", "full_like", "linspace",
-    "logspace", "meshgrid", "ones", "ones_like", "tensor", "tri", "zeros", "zeros_like",
-]  # fmt: skip

@@ -15,6 +15,13 @@ from ..engine.backend import Array
 from ..engine.op import elementwise
 from ..engine.tensor import NUMPY, Tensor
 
+__all__ = [
+    "abs", "add", "cbrt", "ceil", "clip", "div", "exp", "exp2", "expm1", "floor", "floor_divide",
+    "fmax", "fmin", "log", "log10", "log1p", "log2", "logaddexp", "maximum", "minimum", "mul", "neg",
+    "pow", "reciprocal", "remainder", "round", "rsqrt", "sign", "sqrt", "square", "sub", "trunc",
+    "where",
+]  # fmt: skip
+
 LN2, LN10 = math.log(2.0), math.log(10.0)
 
 

@@ -14,7 +14,13 @@ from ..engine.adjoint import broadcast_to, sum_to
 from ..engine.backend import Array
 from ..engine.op import op
 from ..engine.tensor import NUMPY, Tensor
-from .shape import axes_of, expand_dims, reshape, squeeze, swapaxes, transpose, tril
+from .diagonal import tril
+from .shape import axes_of, expand_dims, reshape, squeeze, swapaxes, transpose
+
+__all__ = [
+    "cholesky", "det", "dot", "einsum", "inner", "inv", "kron", "logabsdet", "matmul", "outer",
+    "slogdet", "solve", "tensordot", "vdot",
+]  # fmt: skip
 
 
 # Y = A B:  dL/dA = G B^T,  dL/dB = A^T G; a broadcast batch is summed.

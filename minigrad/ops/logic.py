@@ -10,6 +10,13 @@ from ..engine.backend import Array
 from ..engine.op import elementwise, op
 from ..engine.tensor import NUMPY, Tensor
 
+__all__ = [
+    "all", "allclose", "any", "array_equal", "bitwise_and", "bitwise_or", "bitwise_xor",
+    "count_nonzero", "equal", "greater", "greater_equal", "invert", "isclose", "isfinite", "isinf",
+    "isnan", "left_shift", "less", "less_equal", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "not_equal", "right_shift",
+]  # fmt: skip
+
 
 @elementwise(a=None, b=None)
 def equal(xp: Any, a: Array, b: Array) -> Array:

@@ -11,6 +11,8 @@ from ..engine.backend import Array
 from ..engine.op import op
 from ..engine.tensor import NUMPY, Tensor
 
+__all__ = ["pad"]
+
 MODES = {"reflect": "reflect", "edge": "edge", "replicate": "edge", "wrap": "wrap", "circular": "wrap"}
 
 

@@ -14,6 +14,11 @@ from ..engine.random import Generator
 from ..engine.tensor import Tensor
 from .create import _born, _float, _place, _shape
 
+__all__ = [
+    "bernoulli", "dropout", "normal", "rand", "rand_like", "randint", "randn", "randn_like", "randperm",
+    "uniform",
+]  # fmt: skip
+
 
 def _drop(g: Any, saved: tuple) -> tuple:
     return (g * saved[0],)

@@ -16,8 +16,14 @@ from ..engine.adjoint import broadcast_to
 from ..engine.backend import Array
 from ..engine.op import op
 from ..engine.tensor import NUMPY, Tensor
+from .diagonal import triu
 from .elementwise import abs, sqrt, where
-from .shape import axes_of, expand_dims, flip, inverse_of, moveaxis, reshape, transpose, triu
+from .shape import axes_of, expand_dims, flip, inverse_of, moveaxis, reshape, transpose
+
+__all__ = [
+    "argmax", "argmin", "cumprod", "cumsum", "max", "mean", "min", "norm", "prod", "ptp", "std", "sum",
+    "var",
+]  # fmt: skip
 
 Axis = int | Sequence[int] | None
 

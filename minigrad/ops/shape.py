@@ -14,6 +14,12 @@ from ..engine.backend import Array
 from ..engine.op import op
 from ..engine.tensor import NUMPY, Tensor
 
+__all__ = [
+    "array_split", "atleast_1d", "atleast_2d", "chunk", "concatenate", "copy", "expand_dims", "flatten",
+    "flip", "hstack", "moveaxis", "permute", "ravel", "repeat", "reshape", "roll", "split", "squeeze",
+    "stack", "swapaxes", "tile", "transpose", "vstack",
+]  # fmt: skip
+
 
 def axes_of(op_name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
     """Axes as non-negative ints, in order; None means all."""
@@ -327,52 +333,6 @@ def roll(xp: Any, x: Array, *, shift: int | tuple, axis: int | tuple | None = No
     return xp.roll(x, shift, axis)
 
 
-# ---------------------------------------------------------------- parts of matrices
-
-
-@op(x=lambda g, k: tril(g, k))
-def tril(xp: Any, x: Array, *, k: int = 0) -> Array:
-    """The lower triangle, zeros above diagonal k."""
-    return xp.tril(x, k)
-
-
-@op(x=lambda g, k: triu(g, k))
-def triu(xp: Any, x: Array, *, k: int = 0) -> Array:
-    """The upper triangle, zeros below diagonal k."""
-    return xp.triu(x, k)
-
-
-@op(x=lambda g, x_shape, offset, axis1, axis2: diagonal_adjoint(g, x_shape, offset, axis1, axis2))
-def diagonal(xp: Any, x: Array, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
-    """The diagonal of axes axis1 and axis2, as the last axis."""
-    return xp.diagonal(x, offset, axis1, axis2).copy()
-
-
-@op(x=lambda g, offset, axis1, axis2: diagonal(g, offset, axis1, axis2))
-def diagonal_adjoint(xp: Any, x: Array, *, shape: tuple, offset: int, axis1: int, axis2: int) -> Array:
-    """Zeros of `shape` with x on the diagonal: the adjoint of diagonal."""
-    y = xp.zeros(shape, x.dtype)
-    planes = xp.moveaxis(y, (axis1, axis2), (-2, -1))
-    i = np.arange(x.shape[-1])
-    planes[..., i + max(-offset, 0), i + max(offset, 0)] = x
-    return y
-
-
-def diag(x: Any, k: int = 0) -> Any:
-    """The k-th diagonal of a matrix, or a matrix with a vector on its k-th diagonal."""
-    if np.ndim(x) == 1:
-        n = np.shape(x)[0] + (k if k > 0 else -k)
-        return diagonal_adjoint(x, shape=(n, n), offset=k, axis1=0, axis2=1)
-    if np.ndim(x) != 2:
-        raise ValueError(f"diag: expected 1 or 2 axes, got shape {np.shape(x)}; use diagonal")
-    return diagonal(x, k)
-
-
-def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """The sum of the diagonal."""
-    return diagonal(x, offset, axis1, axis2).sum(-1)
-
-
 NUMPY[np.shape] = lambda x: x.shape
 NUMPY[np.ndim] = lambda x: x.ndim
 NUMPY[np.size] = lambda x, axis=None: x.size if axis is None else x.shape[axis]
@@ -394,11 +354,6 @@ NUMPY[np.tile] = Tensor.tile = tile
 NUMPY[np.repeat] = repeat
 NUMPY[np.flip] = Tensor.flip = flip
 NUMPY[np.roll] = Tensor.roll = roll
-NUMPY[np.tril] = Tensor.tril = tril
-NUMPY[np.triu] = Tensor.triu = triu
-NUMPY[np.diagonal] = Tensor.diagonal = diagonal
-NUMPY[np.diag] = Tensor.diag = diag
-NUMPY[np.trace] = Tensor.trace = trace
 NUMPY[np.copy] = Tensor.clone = Tensor.copy = copy
 Tensor.flatten = flatten
 Tensor.expand = expand

@@ -11,6 +11,8 @@ from .elementwise import exp
 from .reduce import _kept, sum
 from .shape import axes_of
 
+__all__ = ["log_softmax", "logsumexp", "softmax"]
+
 
 def _shifted(xp: Any, x: Array, axis: int) -> Array:
     """x less its largest real part along the axis: a constant, which cancels."""

@@ -12,6 +12,8 @@ from ..engine.tensor import NUMPY, Tensor
 from .index import take_along_axis
 from .shape import axes_of
 
+__all__ = ["argsort", "searchsorted", "sort", "topk", "unique"]
+
 
 @op(x=None)
 def argsort(xp: Any, x: Array, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:

@@ -12,6 +12,11 @@ from ..engine.op import elementwise
 from ..engine.tensor import NUMPY, Tensor
 from .elementwise import exp, sqrt
 
+__all__ = [
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cos", "cosh", "erf",
+    "erfc", "hypot", "sin", "sinh", "tan", "tanh",
+]  # fmt: skip
+
 
 @elementwise(x=lambda g, x: g * cos(x))
 def sin(xp: Any, x: Array) -> Array:

@@ -13,10 +13,11 @@ import numpy as np
 from ...engine.backend import xp_of
 from ...engine.tensor import Tensor, wrap
 from ...ops.create import eye, zeros
+from ...ops.diagonal import diagonal, tril, triu
 from ...ops.elementwise import sign
 from ...ops.linalg import matmul, solve
 from ...ops.random import randn
-from ...ops.shape import concatenate, diagonal, swapaxes, tril, triu
+from ...ops.shape import concatenate, swapaxes
 from .. import functional as F
 from ..module import Module
 from .parametrize import register_parametrization
