@@ -22,7 +22,7 @@ import contextlib
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any
 
 import numpy as np
@@ -159,7 +159,7 @@ class Op:
 
     def bind(self, args: tuple, given: dict) -> tuple[tuple, dict]:
         """Arrays and metadata of a call: metadata may follow the arrays, arrays may be named."""
-        given = {self._own_name(name, given): value for name, value in given.items()}
+        given = _own_names(given, (*self.arrays, *self.meta))
         if not self.variadic:
             args, given = self._place(args, given)
         unknown = given.keys() - set(self.meta)
@@ -171,11 +171,6 @@ class Op:
         if missing:
             raise TypeError(f"{self.name}: missing argument {missing[0]!r}")
         return args, meta
-
-    def _own_name(self, name: str, given: dict) -> str:
-        """The argument that PyTorch calls `name`."""
-        own = SPELLINGS.get(name, name)
-        return name if own in given or own not in (*self.arrays, *self.meta) else own
 
     def _place(self, args: tuple, given: dict) -> tuple[tuple, dict]:
         n = len(self.arrays)
@@ -191,6 +186,23 @@ class Op:
                 raise TypeError(f"{self.name}: got two values for {name!r}")
             given[name] = value
         return tuple(placed), given
+
+
+def _own_names(given: dict, known: Container[str]) -> dict:
+    """Arguments by our names; one that is given twice, or meant otherwise, keeps the name it came with."""
+    heard = {name: SPELLINGS.get(name, name) for name in given}
+    return {own if own in known and own not in given else name: given[name] for name, own in heard.items()}
+
+
+def spelt_either_way(function: Callable) -> Callable:
+    """A plain function that takes PyTorch's names of arguments too, as every op does."""
+    known = inspect.signature(function).parameters
+
+    @functools.wraps(function)
+    def call(*args: Any, **given: Any) -> Any:
+        return function(*args, **(_own_names(given, known) if given else given))
+
+    return call
 
 
 def _describe(array: Any) -> str:

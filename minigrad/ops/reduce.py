@@ -14,7 +14,7 @@ import numpy as np
 
 from ..engine.adjoint import broadcast_to
 from ..engine.backend import Array
-from ..engine.op import op
+from ..engine.op import op, spelt_either_way
 from ..engine.tensor import NUMPY, Tensor
 from .diagonal import triu
 from .elementwise import abs, sqrt, where
@@ -227,6 +227,7 @@ def _norm2(xp: Any, x: Array, *, axis: Axis = None, keepdims: bool = False) -> A
     return xp.sqrt(xp.sum(x * x, axis=_axis("norm", x, axis), keepdims=keepdims))
 
 
+@spelt_either_way
 def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bool = False) -> Any:
     """(sum |x|^p)^(1/p) over all the axes given: p = ord, 2 by default ('fro' the same); inf the largest.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..engine.adjoint import broadcast_to
 from ..engine.backend import Array
-from ..engine.op import op
+from ..engine.op import op, spelt_either_way
 from ..engine.tensor import NUMPY, Tensor
 
 __all__ = [
@@ -121,6 +121,7 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     return transpose(x, tuple(order))
 
 
+@spelt_either_way
 def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:
     """New axes of length 1 at the given places of the result."""
     count = 1 if isinstance(axis, int | np.integer) else len(axis)
@@ -129,6 +130,7 @@ def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:
     return reshape(x, tuple(1 if i in places else next(rest) for i in range(np.ndim(x) + count)))
 
 
+@spelt_either_way
 def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
     """Without axes of length 1: all of them, or those named."""
     shape = np.shape(x)
@@ -197,6 +199,7 @@ def _concatenate(xp: Any, *arrays: Array, axis: int = 0) -> tuple[Array, tuple]:
     return xp.concatenate(arrays, axis=axis), tuple(a.shape[axis] for a in arrays)
 
 
+@spelt_either_way
 def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Any:
     """The arrays one after another along an axis; flattened first if axis is None.
 
@@ -223,6 +226,7 @@ def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Any:
     return _concatenate(*arrays, axis=axis)
 
 
+@spelt_either_way
 def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     """The arrays side by side along a new axis.
 
