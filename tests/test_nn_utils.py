@@ -243,6 +243,26 @@ def test_cached_computes_once():
             assert layer.weight is first
         assert layer.weight is first
     assert layer.weight is not first
+    with parametrize.cached():
+        assert layer.weight is not first, "a new block computes anew"
+    exp = nn.Linear(2, 2)
+    nn.init.ones_(exp.weight)
+    parametrize.register_parametrization(exp, "weight", OURS["Exp"]())
+    with parametrize.cached():
+        before = exp.weight
+        exp.weight = mg.ones(2, 2) * 3.0
+        assert exp.weight is not before
+        np.testing.assert_allclose(exp.weight.detach().numpy(), 3.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+def test_a_buffer_is_saved_or_not_as_before(persistent):
+    module = nn.Module()
+    module.register_buffer("scale", mg.ones(2), persistent)
+    parametrize.register_parametrization(module, "scale", OURS["Exp"]())
+    assert list(module.state_dict()) == (["parametrizations.scale.original"] if persistent else [])
+    parametrize.remove_parametrizations(module, "scale")
+    assert list(module.state_dict()) == (["scale"] if persistent else []) and [n for n, _ in module.named_buffers()] == ["scale"]
 
 
 @pytest.mark.parametrize("remade", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
