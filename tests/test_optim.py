@@ -1,21 +1,48 @@
-"""Optimisers step by step against PyTorch, schedules, state that moves, and what is refused."""
+"""Optimisers step by step against PyTorch, state that moves both ways, groups, hooks, and what is refused."""
 
+import copy
+import inspect
 import itertools
+import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
+from against_torch import both_reject
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.optim import lr_scheduler
+from minigrad.optim import blocks
 
 RNG = np.random.default_rng(0)
-SHAPES = ((3, 4), (70_001,), ())  # the second is longer than one block
 
 
-def run(lib, name, values, gradients, **settings):
-    """The parameters after a step per set of gradients."""
-    params = [lib.tensor(v.copy(), requires_grad=True) for v in values]
-    optimiser = getattr(lib.optim, name)(params, **settings)
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks so short that small parameters are walked in several."""
+    monkeypatch.setattr(blocks, "BLOCK", 8)
+
+
+@pytest.fixture(scope="module")
+def exact():
+    """PyTorch with its scalars (a step's number, NAdam's and ASGD's factors) and Muon in float64 too."""
+    torch = pytest.importorskip("torch")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.Tensor, "bfloat16", lambda t: t.clone())
+        torch.set_default_dtype(torch.float64)
+        yield torch
+        torch.set_default_dtype(torch.float32)
+
+
+def make(lib, name, groups, **settings):
+    """Parameters, and an optimiser of them in groups, whose rates differ."""
+    groups = [[lib.tensor(v.copy(), requires_grad=True) for v in group] for group in groups]
+    parts = [{"params": params, "lr": settings["lr"] / (k + 1)} for k, params in enumerate(groups)]
+    return [p for params in groups for p in params], getattr(lib.optim, name)(parts, **settings)
+
+
+def walk(lib, params, optimiser, gradients):
     for step in gradients:
         for p, g in zip(params, step, strict=True):
             p.grad = lib.tensor(g)
@@ -23,32 +50,128 @@ def run(lib, name, values, gradients, **settings):
     return [p.detach().numpy() for p in params]
 
 
-SGD = [
-    {"lr": 0.1, "momentum": m, "dampening": d, "weight_decay": w, "nesterov": n, "maximize": x}
-    for m, d, w, n, x in itertools.product((0, 0.9), (0, 0.2), (0, 0.1), (False, True), (False, True))
-    if not n or (m and not d)
-]
-ADAM = [
-    {"lr": 0.01, "weight_decay": w, "amsgrad": a, "maximize": x, "betas": (0.8, 0.99)}
-    for w, a, x in itertools.product((0, 0.1), (False, True), (False, True))
-]
+def close(ours, theirs, rtol=1e-9):
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("name", "settings"),
-    [("SGD", s) for s in SGD] + [(n, s) for n in ("Adam", "AdamW") for s in ADAM],
-    ids=str,
-)
-def test_twenty_steps_equal_pytorchs(name, settings):
+flag = st.booleans()
+decay = st.sampled_from([0, 0.1])
+betas = st.tuples(st.floats(0.0, 0.95), st.floats(0.5, 0.999))
+lr = st.floats(1e-3, 0.3)
+COMMON = {"lr": lr, "weight_decay": decay, "maximize": flag}
+OPTIONS = {
+    "SGD": {**COMMON, "momentum": st.sampled_from([0, 0.5, 0.9]), "dampening": st.sampled_from([0, 0.2]), "nesterov": flag},
+    "Adam": {**COMMON, "betas": betas, "amsgrad": flag, "eps": st.sampled_from([1e-8, 1e-3]), "decoupled_weight_decay": flag},
+    "AdamW": {**COMMON, "betas": betas, "amsgrad": flag},
+    "RMSprop": {**COMMON, "alpha": st.floats(0.1, 0.99), "momentum": st.sampled_from([0, 0.9]), "centered": flag},
+    "Adagrad": {**COMMON, "lr_decay": st.sampled_from([0, 0.1]), "initial_accumulator_value": st.sampled_from([0, 0.5])},
+    "Adadelta": {**COMMON, "rho": st.floats(0.1, 0.99), "eps": st.sampled_from([1e-6, 1e-2])},
+    "Adamax": {**COMMON, "betas": betas},
+    "NAdam": {**COMMON, "betas": betas, "momentum_decay": st.sampled_from([0, 4e-3, 0.1]), "decoupled_weight_decay": flag},
+    "RAdam": {**COMMON, "betas": betas, "decoupled_weight_decay": flag},
+    "ASGD": {**COMMON, "lambd": st.sampled_from([1e-4, 0.1]), "alpha": st.floats(0.5, 1), "t0": st.sampled_from([3, 1e6])},
+    "Rprop": {"lr": lr, "maximize": flag, "etas": st.tuples(st.floats(0.1, 0.9), st.floats(1.1, 2))},
+    "Adafactor": {**COMMON, "beta2_decay": st.floats(-1, -0.3), "eps": st.sampled_from([(None, 1e-3), (1e-2, 0.1)]), "d": st.floats(1, 2)},
+    "Muon": {"lr": lr, "weight_decay": decay, "momentum": st.floats(0, 0.95), "nesterov": flag,
+             "adjust_lr_fn": st.sampled_from([None, "original", "match_rms_adamw"]), "ns_steps": st.integers(1, 4)},
+}  # fmt: skip
+SHAPES = st.sampled_from([(), (3,), (20,), (3, 5), (7, 2), (2, 3, 4), (3, 2, 1, 5), (1, 9)])
+MATRICES = st.sampled_from([(3, 5), (5, 3), (4, 4), (1, 9)])
+
+
+@st.composite
+def cases(draw, name):
+    settings = {key: draw(choice) for key, choice in OPTIONS[name].items()}
+    if name == "SGD" and settings["nesterov"]:
+        settings.update(momentum=0.9, dampening=0)
+    shape = MATRICES if name == "Muon" else SHAPES
+    groups = draw(st.lists(st.lists(shape, min_size=1, max_size=3), min_size=1, max_size=2))
+    return groups, settings
+
+
+ordinary = settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+@ordinary
+@given(data=st.data())
+def test_twenty_steps_and_states_that_move_both_ways_equal_pytorchs(name, data, exact, small_blocks):
+    shapes, options = data.draw(cases(name))
+    gradients = [[RNG.normal(size=s) for group in shapes for s in group] for _ in range(20)]
+    values = [[RNG.normal(size=s) for s in group] for group in shapes]
+    (ours, a), (theirs, b) = (make(lib, name, values, **options) for lib in (mg, exact))
+    assert repr(a) == repr(b)
+    close(walk(mg, ours, a, gradients[:10]), walk(exact, theirs, b, gradients[:10]))
+    to_ours, to_theirs = copy.deepcopy(b.state_dict()), tree_map(exact.tensor, a.state_dict())
+    assert {n: set(s) for n, s in to_ours["state"].items()} == {n: set(s) for n, s in to_theirs["state"].items()}
+    ours2, a2 = successor(mg, ours, a, to_ours)
+    theirs2, b2 = successor(exact, theirs, b, to_theirs)
+    wanted = walk(exact, theirs, b, gradients[10:])
+    for found in ((mg, ours, a), (mg, ours2, a2), (exact, theirs2, b2)):
+        close(walk(*found, gradients[10:]), wanted)
+
+
+def successor(lib, params, optimiser, state):
+    """The same parameters, and a new optimiser of them, which takes a state up; its rates come with it."""
+    fresh = [lib.tensor(np.array(p.detach().numpy()), requires_grad=True) for p in params]
+    sizes = [len(group["params"]) for group in optimiser.param_groups]
+    ends = [0, *itertools.accumulate(sizes)]
+    parts = [{"params": fresh[a:b]} for a, b in itertools.pairwise(ends)]
+    new = type(optimiser)(parts)
+    new.load_state_dict(state)
+    return fresh, new
+
+
+def tree_map(f, state):
+    """The arrays of a state dict made tensors."""
+    if isinstance(state, dict):
+        return {key: tree_map(f, value) for key, value in state.items()}
+    if isinstance(state, list):
+        return [tree_map(f, value) for value in state]
+    return f(state) if isinstance(state, np.ndarray) else state
+
+
+@pytest.mark.parametrize("name", [*OPTIONS, "LBFGS"])
+def test_arguments_are_pytorchs(name):
     torch = pytest.importorskip("torch")
-    values = [RNG.normal(size=s) for s in SHAPES]
-    gradients = [[RNG.normal(size=s) for s in SHAPES] for _ in range(20)]
-    for a, b in zip(
-        run(mg, name, values, gradients, **settings),
-        run(torch, name, values, gradients, **settings),
-        strict=True,
-    ):
-        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
+    ours, theirs = (
+        [(p.name, p.default, p.kind) for p in inspect.signature(getattr(lib.optim, name)).parameters.values()]
+        for lib in (mg, torch)
+    )
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("name", [n for n in OPTIONS if n not in ("Muon", "Adafactor")])
+def test_a_step_allocates_nothing_of_a_parameters_size(name):
+    """Gradients in either memory order; Muon's and Adafactor's docstrings say what they need."""
+    size = 600_000
+    params = [mg.zeros(2, size // 2, requires_grad=True), mg.zeros(300, size // 300, requires_grad=True)]
+    orders = [np.ones((2, size // 2), np.float32), np.ones((300, size // 300), np.float32, order="F")]
+    on = {"SGD": {"momentum": 0.9, "nesterov": True}, "RMSprop": {"momentum": 0.9, "centered": True}, "Adam": {"amsgrad": True}}
+    settings = {"maximize": True, **({} if name == "Rprop" else {"weight_decay": 0.1}), **on.get(name, {})}
+    optimiser = getattr(mg.optim, name)(params, lr=0.1, **settings)
+    for p, g in zip(params, orders, strict=True):
+        p.grad = mg.asarray(g)
+    optimiser.step()
+    tracemalloc.start()
+    optimiser.step()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < size  # a quarter of one parameter's bytes
+
+
+def test_adafactor_keeps_a_row_and_a_column_and_allocates_little():
+    p = mg.zeros(700, 900, requires_grad=True)
+    optimiser = mg.optim.Adafactor([p])
+    p.grad = mg.ones(700, 900)
+    optimiser.step()
+    tracemalloc.start()
+    optimiser.step()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < p.size
+    assert sum(np.size(s) for s in optimiser.state[p].values()) == 700 + 900 + 1
 
 
 def test_updates_are_in_place_and_skip_what_has_no_gradient():
@@ -119,34 +242,6 @@ def test_a_closure_is_run_with_gradients_on():
     assert p.item() == 0.0
 
 
-SCHEDULES = [
-    ("StepLR", {"step_size": 3, "gamma": 0.5}), ("MultiStepLR", {"milestones": [2, 5], "gamma": 0.1}),
-    ("CosineAnnealingLR", {"T_max": 10, "eta_min": 0.01}), ("ExponentialLR", {"gamma": 0.9}),
-    ("LinearLR", {"start_factor": 0.25, "total_iters": 4}), ("ConstantLR", {"factor": 0.5, "total_iters": 3}),
-    ("LambdaLR", {"lr_lambda": lambda e: 1 / (1 + e)}),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "settings"), SCHEDULES, ids=[n for n, _ in SCHEDULES])
-def test_schedules_equal_pytorchs_and_resume(name, settings):
-    torch = pytest.importorskip("torch")
-    ours = mg.optim.SGD([mg.ones(1, requires_grad=True)], lr=0.3)
-    theirs = torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=0.3)
-    a, b = (
-        getattr(lr_scheduler, name)(ours, **settings),
-        getattr(torch.optim.lr_scheduler, name)(theirs, **settings),
-    )
-    for _ in range(10):
-        np.testing.assert_allclose(a.get_last_lr(), b.get_last_lr(), rtol=1e-12)
-        theirs.step()
-        a.step()
-        b.step()
-    other = mg.optim.SGD([mg.ones(1, requires_grad=True)], lr=0.3)
-    again = getattr(lr_scheduler, name)(other, **settings)
-    again.load_state_dict(a.state_dict())
-    assert other.param_groups[0]["lr"] == ours.param_groups[0]["lr"]
-
-
 P = mg.ones(2, requires_grad=True)
 REFUSALS = [
     (lambda: mg.optim.SGD([], lr=0.1), ValueError, "at least one parameter"), (lambda: mg.optim.SGD(P), TypeError, "got a Tensor"),
@@ -157,9 +252,6 @@ REFUSALS = [
     (lambda: mg.optim.Adam([P], lr="x"), ValueError, "lr='x'"), (lambda: mg.optim.Adam([P], betas=(0.9,)), ValueError, "two numbers"),
     (lambda: mg.optim.Adam([P], betas=0.9), ValueError, "betas=0.9"), (lambda: mg.optim.SGD([P], dampening="a"), ValueError, "dampening='a'"),
     (lambda: mg.optim.Adam([mg.tensor([1, 2])]), TypeError, "got int64"), (lambda: mg.optim.Adam(3), TypeError, "got int"),
-    (lambda: lr_scheduler.LinearLR(mg.optim.SGD([P]), total_iters=0), ValueError, "total_iters=0"),
-    (lambda: lr_scheduler.SequentialLR(mg.optim.SGD([P]), [], [3]), ValueError, "one milestone fewer"),
-    (lambda: lr_scheduler.StepLR(mg.optim.SGD([P]), 0), ValueError, "step_size=0"), (lambda: lr_scheduler.StepLR(P, 1), TypeError, "expected an Optimizer"),
 ]  # fmt: skip
 
 
@@ -229,27 +321,213 @@ def test_a_state_that_does_not_fit_changes_nothing(spoil, told):
     assert not other.state and other.param_groups[0]["lr"] == 0.7
 
 
-def test_schedules_in_sequence_equal_pytorchs_and_resume():
+# ---------------------------------------------------------------- L-BFGS
+
+
+def valley(lib, x, y):
+    """Rosenbrock's valley in x, and a bowl that ties y to it."""
+    return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum() + ((y - x[:2]) ** 4).sum()
+
+
+def descend(lib, params, optimiser, steps):
+    def closure():
+        optimiser.zero_grad()
+        loss = valley(lib, *params)
+        loss.backward()
+        return loss
+
+    return [optimiser.step(closure).item() for _ in range(steps)]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"line_search_fn": "strong_wolfe", "max_iter": 5, "history_size": 3},
+        {"line_search_fn": "strong_wolfe", "max_iter": 4, "max_eval": 3},
+        {"line_search_fn": "strong_wolfe", "max_iter": 12, "tolerance_change": 1e-3, "lr": 0.5},
+        {"lr": 1e-3, "max_iter": 4, "history_size": 2},
+        {"lr": 1e-3, "tolerance_grad": 10.0, "max_iter": 3},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_lbfgs_takes_pytorchs_steps_and_its_state_moves_both_ways(options, seed, exact):
+    start = [np.random.default_rng(seed).normal(size=n) / 2 for n in (5, 2)]
+    runs = {}
+    for lib in (mg, exact):
+        params = [lib.tensor(v, requires_grad=True) for v in start]
+        runs[lib] = params, lib.optim.LBFGS(params, **options)
+    losses = [descend(lib, *runs[lib], 3) for lib in (mg, exact)]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-9)
+    (ours, a), (theirs, b) = runs[mg], runs[exact]
+    assert repr(a) == repr(b)
+    counts = [{k: next(iter(o.state.values()))[k] for k in ("func_evals", "n_iter")} for o in (a, b)]
+    assert counts[0] == counts[1]
+    to_ours, to_theirs = copy.deepcopy(b.state_dict()), tree_map(exact.tensor, copy.deepcopy(a.state_dict()))
+    ours2, a2 = successor(mg, ours, a, to_ours)
+    theirs2, b2 = successor(exact, theirs, b, to_theirs)
+    wanted = descend(exact, theirs, b, 2)
+    for found in ((mg, ours, a), (mg, ours2, a2), (exact, theirs2, b2)):
+        np.testing.assert_allclose(descend(*found, 2), wanted, rtol=1e-7)
+
+
+def test_lbfgs_finds_the_bottom_of_the_valley():
+    params = [mg.tensor(v, requires_grad=True) for v in (np.zeros(5), np.zeros(2))]
+    descend(mg, params, mg.optim.LBFGS(params, line_search_fn="strong_wolfe", max_iter=100), 2)
+    np.testing.assert_allclose(params[0].detach().numpy(), 1.0, rtol=1e-5)
+
+
+# ---------------------------------------------------------------- hooks, names, copies
+
+
+def test_hooks_are_called_around_step_and_state(exact):
+    def follow(lib):
+        said = []
+
+        class Mine(lib.optim.Optimizer):  # a user's own, which writes step() itself
+            def __init__(self, params):
+                super().__init__(params, {"lr": 0.5})
+
+            def step(self, closure=None):
+                said.append("mine")
+                return closure and closure()
+
+        for build in (lib.optim.SGD, Mine):
+            optimiser = build([lib.ones(2, requires_grad=True)])
+            handles = [
+                optimiser.register_step_pre_hook(lambda o, args, kw: said.append(("before", args[1:] == (), list(kw)))),
+                optimiser.register_step_pre_hook(lambda o, args, kw: ((o, lambda: 3.0), {}) if kw else None),
+                optimiser.register_step_post_hook(lambda o, args, kw: said.append(("after", len(args), list(kw)))),
+                optimiser.register_state_dict_pre_hook(lambda o: said.append("saving")),
+                optimiser.register_state_dict_post_hook(lambda o, s: {**s, "extra": 1}),
+                optimiser.register_state_dict_post_hook(lambda o, s: said.append(sorted(s)), prepend=True),
+                optimiser.register_load_state_dict_pre_hook(lambda o, s: said.append(sorted(s))),
+                optimiser.register_load_state_dict_post_hook(lambda o: said.append("loaded")),
+            ]
+            said += [optimiser.step(), optimiser.step(closure=None)]
+            optimiser.load_state_dict(optimiser.state_dict())
+            for handle in handles:
+                handle.remove()
+            optimiser.step()
+        return said
+
+    said = follow(mg)
+    assert said == follow(exact)
+    assert 3.0 in said and "mine" in said and "loaded" in said
+
+
+def test_a_hook_may_not_return_nonsense():
+    optimiser = mg.optim.SGD([mg.ones(1, requires_grad=True)])
+    optimiser.register_step_pre_hook(lambda o, args, kw: 3)
+    with pytest.raises(ValueError, match="of a step hook, got 3"):
+        optimiser.step()
+
+
+def test_named_parameters_are_taken_and_travel_with_the_state():
     torch = pytest.importorskip("torch")
 
-    def build(lib, s):
-        optimiser = lib.optim.SGD([lib.ones(1, requires_grad=True)], lr=0.3)
-        parts = [
-            s.LinearLR(optimiser, 0.25, total_iters=4),
-            s.CosineAnnealingLR(optimiser, 6),
-            s.ExponentialLR(optimiser, 0.9),
-        ]
-        return optimiser, s.SequentialLR(optimiser, parts, milestones=[4, 9])
+    def groups(lib):
+        model = lib.nn.Sequential(lib.nn.Linear(2, 2), lib.nn.Linear(2, 1))
+        optimiser = lib.optim.Adam(model[0].named_parameters())
+        optimiser.add_param_group({"params": [(f"1.{n}", p) for n, p in model[1].named_parameters()], "lr": 0.5})
+        return optimiser
 
-    (_, a), (theirs, b) = build(mg, lr_scheduler), build(torch, torch.optim.lr_scheduler)
-    for _ in range(14):
-        np.testing.assert_allclose(a.get_last_lr(), b.get_last_lr(), rtol=1e-12)
-        _, again = build(mg, lr_scheduler)
-        again.load_state_dict(a.state_dict())
-        assert again.get_last_lr() == a.get_last_lr()
-        theirs.step()
-        a.step()
-        b.step()
-    with pytest.raises(ValueError, match="1 groups"):
-        a.load_state_dict({"last_epoch": 3, "base_lrs": [0.3, 0.3]})
-    assert a.last_epoch == 14
+    a, b = groups(mg), groups(torch)
+    assert repr(a) == repr(b) and a.state_dict() == {**b.state_dict(), "state": {}}
+    plain = mg.optim.Adam([{"params": g["params"][:1]} for g in a.param_groups] + [{"params": a.param_groups[0]["params"][1:]}])
+    assert "param_names" not in plain.state_dict()["param_groups"][0]
+    with pytest.raises(ValueError, match="all groups or of none"):
+        a.add_param_group({"params": [mg.ones(1, requires_grad=True)]})
+    with pytest.raises(ValueError, match="all parameters"):
+        mg.optim.SGD([("p", mg.ones(1, requires_grad=True)), mg.ones(1, requires_grad=True)])
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
+def test_an_optimiser_can_be_copied_in_mid_run(again):
+    p = mg.ones(3, dtype="float64", requires_grad=True)
+    optimiser = mg.optim.Adam([p], lr=0.1)
+    one_step(p, optimiser, np.ones(3))
+    other = again(optimiser)
+    (q,) = other.param_groups[0]["params"]
+    for params, o in ((p, optimiser), (q, other)):
+        one_step(params, o, np.full(3, 2.0))
+    assert q is not p and (p.data == q.data).all()
+
+
+def test_settings_that_are_numpys_numbers_keep_float32():
+    p = mg.ones(3, requires_grad=True)
+    optimiser = mg.optim.SGD([p], lr=np.float64(0.1), momentum=np.float32(0.5))
+    assert type(optimiser.param_groups[0]["lr"]) is float
+    one_step(p, optimiser, np.ones(3, np.float32))
+    assert p.dtype == np.float32 and optimiser.state[p]["momentum_buffer"].dtype == np.float32
+
+
+BAD = [
+    ("RMSprop", {"alpha": -1}), ("RMSprop", {"momentum": -1}), ("Adagrad", {"lr_decay": -1}), ("Adagrad", {"eps": -1}),
+    ("Adagrad", {"initial_accumulator_value": -1}), ("Adadelta", {"rho": 1.5}), ("Adamax", {"betas": (0.9, -0.1)}),
+    ("NAdam", {"momentum_decay": -1}), ("RAdam", {"betas": (1.0, 0.9)}), ("ASGD", {"weight_decay": -1}),
+    ("Rprop", {"etas": (1.5, 1.2)}), ("Adafactor", {"beta2_decay": 0.5}), ("Adafactor", {"d": 0.5}),
+    ("Adafactor", {"eps": (None, -1)}), ("Adafactor", {"eps": (-1, 1)}), ("Muon", {"adjust_lr_fn": "x"}),
+    ("Muon", {"momentum": -1}), ("LBFGS", {"lr": -1}), ("SGD", {"momentum": -1}), ("AdamW", {"weight_decay": -1}),
+    ("SGD", {"lr": "x"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "options"), BAD, ids=str)
+def test_what_pytorch_refuses_is_refused_with_a_message_that_names_it(name, options):
+    torch = pytest.importorskip("torch")
+    build = lambda lib: getattr(lib.optim, name)([lib.ones(2, 2, requires_grad=True)], **options)
+    both_reject(lambda: build(mg), lambda: build(torch))
+    with pytest.raises(ValueError, match=next(iter(options))):
+        build(mg)
+
+
+@pytest.mark.parametrize("choice", ["foreach", "fused", "capturable", "differentiable"])
+def test_there_is_one_implementation_to_choose(choice):
+    with pytest.raises(ValueError, match=f"{choice}=True"):
+        mg.optim.Adam([P], **{choice: True})
+    state = mg.optim.Adam([P]).state_dict()
+    state["param_groups"][0][choice] = True  # a run of PyTorch's, say; here it goes on all the same
+    fresh = mg.optim.Adam([P])
+    fresh.load_state_dict(state)
+    assert not fresh.param_groups[0][choice]
+
+
+OTHERS = [
+    (lambda o: o.SGD({P}), TypeError, "got a set"), (lambda o: o.SGD([{"params": {P}}]), TypeError, "got a set"),
+    (lambda o: o.Muon([P]), ValueError, "expected matrices"), (lambda o: o.SGD([P], lr=mg.tensor(0.1)), ValueError, "got a Tensor"),
+    (lambda o: o.LBFGS([{"params": [P]}, {"params": [mg.ones(1)]}]), ValueError, "one group"),
+    (lambda o: o.LBFGS([P], line_search_fn="armijo"), ValueError, "'armijo'"), (lambda o: o.LBFGS([P], max_iter=0), ValueError, "max_iter=0"),
+    (lambda o: o.LBFGS([P]).step(), TypeError, "closure"), (lambda o: o.Rprop([P], step_sizes=(2, 1)), ValueError, "step_sizes"),
+    (lambda o: o.Muon([mg.ones(2, 2)], ns_steps=100), ValueError, "ns_steps=100"),
+    (lambda o: o.Muon([mg.ones(2, 2)], ns_coefficients=(1, 2)), ValueError, "three numbers"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "kind", "told"), OTHERS, ids=[t for *_, t in OTHERS])
+def test_what_only_some_optimisers_refuse(call, kind, told):
+    with pytest.raises(kind, match=told):
+        call(mg.optim)
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [
+        ("Adafactor", lambda s: s.update(row_var=np.ones((1, 2)))),
+        ("Adafactor", lambda s: s.pop("col_var")),
+        ("Rprop", lambda s: s.pop("step_size")),
+        ("ASGD", lambda s: s.update(ax=np.ones(5))),
+        ("NAdam", lambda s: s.pop("mu_product")),
+        ("Muon", lambda s: s.update(momentum_buffer=np.ones(2))),
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused(name, spoil):
+    p = mg.ones(2, 3, requires_grad=True)
+    optimiser = getattr(mg.optim, name)([p])
+    one_step(p, optimiser, np.ones((2, 3), "float32"))
+    state = optimiser.state_dict()
+    spoil(state["state"][0])
+    fresh = getattr(mg.optim, name)([p])
+    with pytest.raises(ValueError, match=r"state\[0\]"):
+        fresh.load_state_dict(state)
+    assert not fresh.state

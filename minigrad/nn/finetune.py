@@ -106,8 +106,6 @@ def _set(model: Module, names: set[str], free: bool) -> Module:
     for name, p in model.named_parameters(remove_duplicate=False):
         if name in names:
             p.requires_grad_(free)
-            if not free:
-                p.grad = None  # or an optimiser would use it once more
     for name, layer in _tracking(model):
         own = list(layer.parameters(recurse=False))
         if own:

@@ -21,7 +21,10 @@ class Hooked:
         return [handle.hook(self, *args) for handle in list(self._hooks.get(kind, ()))]
 
     def register_step_pre_hook(self, hook: Callable) -> ModuleHook:
-        """hook(optimizer, args, kwargs) before step(); returns None or a new (args, kwargs)."""
+        """hook(optimizer, args, kwargs) before step(); returns None or a new (args, kwargs).
+
+        As in PyTorch, args begins with the optimiser itself.
+        """
         return self._hook("before", hook)
 
     def register_step_post_hook(self, hook: Callable) -> ModuleHook:
@@ -52,8 +55,8 @@ def hooked(step: Callable) -> Callable:
     def stepping(self: Any, *args: Any, **kw: Any) -> Any:
         if not self._hooks:
             return step(self, *args, **kw)
-        args, kw = _before(self, args, kw)
-        result = step(self, *args, **kw)
+        args, kw = _before(self, (self, *args), kw)
+        result = step(*args, **kw)
         self._call("after", args, kw)
         return result
 

@@ -10,7 +10,7 @@ from ..engine.backend import xp_of
 from ..engine.node import mutated
 from ..engine.recording import enable_grad
 from ..engine.tensor import Tensor
-from .optimizer import INF, Optimizer
+from .optimizer import INF, Optimizer, owned
 
 __all__ = ["LBFGS"]
 
@@ -190,8 +190,7 @@ class LBFGS(Optimizer):
         new = {}
         for key, value in s.items():
             if key in (*ARRAYS, *LISTS) and value is not None:
-                copy = lambda v: xp_of(p._data).array(v._data if isinstance(v, Tensor) else v, dtype=p.dtype)
-                new[key] = [copy(v) for v in value] if key in LISTS else copy(value)
+                new[key] = [owned(v, p) for v in value] if key in LISTS else owned(value, p)
             elif key != "al":  # PyTorch's scratch
                 new[key] = [float(v) for v in value] if key == "ro" and value is not None else _number(value)
         return new

@@ -258,11 +258,11 @@ class Optimizer(Hooked):
         return {key: _fitted(value, p, self._shape_of(key, p) is not None) for key, value in s.items()}
 
     def __repr__(self) -> str:
-        lines = [self._name + " ("]
+        text = self._name + " ("
         for i, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {i}")
-            lines += [f"    {key}: {value}" for key, value in sorted(group.items()) if key != "params"]
-        return "\n".join([*lines, ")"])
+            settings = sorted((key, value) for key, value in group.items() if key != "params")
+            text += f"\nParameter Group {i}\n" + "".join(f"    {key}: {value}\n" for key, value in settings)
+        return text + ")"
 
 
 def _plain(group: dict[str, Any]) -> dict[str, Any]:
@@ -280,14 +280,19 @@ def _merged(mine: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fitted(value: Any, p: Tensor, array: bool) -> Any:
-    """A state array as a copy in the parameter's dtype and place; numbers as they are.
+    """A state entry of a parameter: an array as a copy, a number as a number."""
+    if value is None or (not array and tuple(getattr(value, "shape", ())) == ()):
+        return value.item() if hasattr(value, "item") else value
+    return owned(value, p)
+
+
+def owned(value: Any, p: Tensor) -> Any:
+    """A state array, ours or PyTorch's, as a copy in the parameter's dtype and place.
 
     C order, whatever the source had: an update walks flat views, and a flattened copy would be lost.
     """
-    value = value._data if isinstance(value, Tensor) else value
-    if value is None or (not array and tuple(getattr(value, "shape", ())) == ()):
-        return value.item() if hasattr(value, "item") else value
-    return xp_of(p._data).array(value, dtype=p.dtype, order="C")
+    xp = xp_of(p._data)
+    return xp.array(xp.asarray(value._data if isinstance(value, Tensor) else value), dtype=p.dtype, order="C")
 
 
 def zeros_like(p: Any) -> Any:

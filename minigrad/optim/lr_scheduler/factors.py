@@ -9,7 +9,7 @@ from types import FunctionType
 from typing import Any
 
 from ..optimizer import Optimizer
-from .base import LRScheduler, check_count, check_number, check_optimizer
+from .base import LRScheduler, check_count, check_number, check_optimizer, per_group
 
 __all__ = [
     "ConstantLR",
@@ -113,8 +113,8 @@ class LinearLR(_Scaled):
         super().__init__(optimizer, last_epoch)
 
     def _scale(self, epoch: int) -> float:
-        rise = self.end_factor - self.start_factor
-        return self.start_factor + rise * min(self.total_iters, epoch) / self.total_iters
+        part = min(self.total_iters, epoch) / self.total_iters
+        return self.start_factor * (1.0 - part) + self.end_factor * part  # exactly end_factor at the end
 
 
 class ExponentialLR(_Scaled):
@@ -158,12 +158,7 @@ class _ByFunction(LRScheduler):
         last_epoch: int = -1,
     ) -> None:
         check_optimizer(self, optimizer)
-        count = len(optimizer.param_groups)
-        self.lr_lambdas = [lr_lambda] * count if callable(lr_lambda) else list(lr_lambda)
-        if len(self.lr_lambdas) != count:
-            raise ValueError(
-                f"{self._name}: expected {count} functions (lr_lambda), got {len(self.lr_lambdas)}"
-            )
+        self.lr_lambdas = per_group(self, "lr_lambda", lr_lambda, optimizer)
         for f in self.lr_lambdas:
             if not callable(f):
                 raise TypeError(f"{self._name}: expected a function (lr_lambda), got {type(f).__name__}")
