@@ -43,14 +43,13 @@ def resizing(draw, modes):
     if draw(st.booleans()):
         length = st.integers(1, 12)
         return x, {**options, "size": draw(length | st.tuples(*[length] * dims))}
-    # Where a scale leaves a length, PyTorch's gradient is the identity, its output (but for bilinear) is not.
     factors = st.sampled_from([0.3, 0.5, 0.75, 1.0, 1.25, 1.7, 2.0, 2.6, 3.0])
     factor = draw(factors | st.tuples(*[factors] * dims))
     return x, {**options, "scale_factor": factor, "recompute_scale_factor": draw(st.sampled_from([None, False, True]))}
 
 
 def changes(x, options):
-    """False where a scale leaves a length: see resizing."""
+    """False where a scale leaves a length: see test_a_scale_that_leaves_a_length."""
     scale = options.get("scale_factor")
     if scale is None or options.get("recompute_scale_factor"):
         return True
@@ -80,12 +79,19 @@ def test_nearest_and_area(case):
         compare(*case)
 
 
-@pytest.mark.parametrize("shape", [(1, 2, 30), (1, 1, 30, 30), (1, 1, 99, 30), (1, 2, 2, 4, 30)])
-@pytest.mark.parametrize("mode", ["nearest", "nearest-exact"])
-def test_nearest_by_a_scale_that_leaves_a_length(shape, mode):
-    x = np.arange(float(np.prod(shape))).reshape(shape)
-    ours, theirs = both("interpolate", scale_factor=(2.0, 1.2, 1.01)[-len(shape) + 2 :], mode=mode)
-    assert np.array_equal(ours(mg.tensor(x)).numpy(), theirs(torch.tensor(x)).numpy())
+@pytest.mark.parametrize(
+    ("mode", "shape"),
+    [
+        *[(mode, shape) for mode in ("nearest", "nearest-exact") for shape in ((1, 2, 30), (1, 1, 30, 30), (1, 1, 99, 30), (1, 2, 2, 4, 30))],
+        ("linear", (1, 2, 30)), ("bilinear", (1, 2, 9, 8)), ("bicubic", (1, 2, 9, 8)), ("lanczos", (1, 2, 9, 8)), ("trilinear", (1, 2, 2, 4, 30)),
+    ],
+)  # fmt: skip
+def test_a_scale_that_leaves_a_length(mode, shape):
+    """Outputs only: PyTorch's gradient takes it for the identity, whatever its output."""
+    x = RNG.normal(size=shape)
+    for antialias in {"bilinear": (False, True), "bicubic": (False, True), "lanczos": (True,)}.get(mode, (False,)):
+        ours, theirs = both("interpolate", scale_factor=(2.0, 1.2, 1.01)[-len(shape) + 2 :], mode=mode, antialias=antialias)
+        np.testing.assert_allclose(ours(mg.tensor(x)).numpy(), theirs(torch.tensor(x)).numpy(), rtol=1e-12, atol=1e-12)
 
 
 @many

@@ -117,7 +117,7 @@ def window_take(
     return batch_first(xp, y)
 
 
-def _tables(name: str, lengths: tuple, how: dict) -> tuple:
+def _tables(lengths: tuple, how: dict) -> tuple:
     """max_pool's windows as tables; what lies on the border stands for its neighbour inside."""
     out, _ = _sizes((1, 1, *lengths), **how)
     keys = ("kernel", "stride", "padding", "dilation")
@@ -218,7 +218,12 @@ def max_poolnd(
     _check_room(name, images, how)
     if not indices:
         return as_given(x, max_pool(images, **how))
-    index = window_argmax(images, tables=_tables(name, images.shape[2:], how))
+    tables = _tables(images.shape[2:], how)
+    if any(((t < 0) | (t >= n)).any() for t, n in zip(tables, images.shape[2:], strict=True)):
+        raise ValueError(
+            f"{name}: a dilated window meets the border only, it has no index (dilation={dilation})"
+        )
+    index = window_argmax(images, tables=tables)
     return as_given(x, pick(images, index), index)
 
 

@@ -72,6 +72,7 @@ def pick(x: Any, index: Any) -> Any:
 
 
 def window_table(n: int, out: int, k: int, s: int, pads: tuple, d: int) -> np.ndarray:
+    """(out, k): the positions of regular windows; those on the border become the nearest ones inside."""
     start = np.arange(out)[:, None] * s - pads[0]
     low = start + -(-np.maximum(-start, 0) // d) * d
     high = start + np.maximum(n - 1 - start, 0) // d * d
