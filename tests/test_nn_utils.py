@@ -442,3 +442,16 @@ SIGNATURES = [
 def test_signatures(ours, theirs):
     listed = [[(p.name, p.kind, p.default) for p in inspect.signature(f).parameters.values()] for f in (ours, theirs)]
     assert listed[0] == listed[1]
+
+
+def test_a_parametrization_list_is_what_stands_behind_a_tensor():
+    seen = []
+    for lib, tools in ((mg, parametrize), (torch, TP)):
+        layer = lib.nn.Linear(2, 2)
+        tools.register_parametrization(layer, "weight", lib.nn.Identity())
+        made = tools.ParametrizationList([lib.nn.Identity(), lib.nn.Identity()], lib.nn.Parameter(lib.ones(2, 2)))
+        assert isinstance(layer.parametrizations.weight, tools.ParametrizationList)
+        seen.append((list(made.state_dict()), len(made), made.is_tensor, made().detach().numpy().tolist()))
+        with pytest.raises(ValueError):
+            tools.ParametrizationList([], lib.nn.Parameter(lib.ones(2, 2)))
+    assert seen[0] == seen[1]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-from against_torch import agree, modules_agree  # noqa: E402
+from against_torch import agree, behaves, flat, modules_agree, tensors  # noqa: E402
 from torch_rows import FUNCTIONS, MODULES, OPTIMISERS, SCHEDULES  # noqa: E402
 
 import minigrad as mg  # noqa: E402
@@ -25,6 +25,36 @@ def rows(table):
 def test_module(name, k):
     make, call, arrays, how = MODULES[name][k]
     modules_agree(make(nn, mg), make(torch.nn, torch), *arrays, **({"call": call} if call else {}), **how)
+
+
+BATCH_SECOND = ("RNN", "GRU", "LSTM", "MultiheadAttention", "TransformerDecoderLayer", "TransformerDecoder", "Transformer")
+
+
+@pytest.mark.parametrize(("name", "k"), rows(MODULES))
+def test_module_behaves(name, k):
+    """Parts of a batch, an empty batch (where PyTorch takes one), memory order, inputs left alone."""
+    make, call, arrays, how = MODULES[name][k]
+    call = call or (lambda m, *xs: m(*xs))
+    ours, theirs = (make(lib.nn, lib).double().eval() for lib in (mg, torch))
+    f = lambda *xs: call(ours, *xs)
+    axis = 1 if name in BATCH_SECOND and arrays[0].ndim == 3 else 0
+    batch = {a.shape[axis] if a.ndim > axis else None for a in arrays}
+    out = [y.shape[axis] if y.ndim > axis else None for y in flat(f(*tensors(mg, arrays)))]
+    split = len(batch) == 1 and set(out) == batch and name not in NOT_BY_PARTS
+    empty = split and takes(lambda: call(theirs, *tensors(torch, [np.take(a, [], axis=axis) for a in arrays])))
+    behaves(f, *arrays, batch=axis, split=split, empty=empty)
+
+
+# One output is a mean; random places are given for the whole batch.
+NOT_BY_PARTS = ("AdaptiveLogSoftmaxWithLoss", "FractionalMaxPool2d", "FractionalMaxPool3d")
+
+
+def takes(run):
+    try:
+        run()
+    except Exception:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(("name", "k"), rows(FUNCTIONS))

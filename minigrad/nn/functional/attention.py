@@ -169,7 +169,7 @@ def _joined(mask: Tensor | None, padding: Tensor | None, n: int, keys: int) -> t
     """(additive, boolean with True = takes part) out of both masks, each broadcasting to (N, H, L, S)."""
     bias = allowed = None
     if mask is not None and mask.ndim == 3:
-        mask = reshape(mask, (n, -1, *mask.shape[1:]))
+        mask = reshape(mask, (n, len(mask) // max(n, 1), *mask.shape[1:]))
     if padding is not None:
         padding = reshape(padding, (n, 1, 1, padding.shape[-1]))
     for m in (mask, padding):
@@ -263,6 +263,6 @@ def multi_head_attention_forward(
         weights = weights.mean(1) if average_attn_weights else weights
     else:
         y = attention(q, k, v, *mask, causal=causal, dropout_p=p, seed=_fresh_seed() if p else None)
-    y = reshape(transpose(y, (2, 0, 1, 3)), (*q_in.shape[:2], -1))  # heads side by side: (L, N, E)
+    y = reshape(transpose(y, (2, 0, 1, 3)), (*q_in.shape[:2], num_heads * y.shape[3]))  # (L, N, E)
     y = linear(y, out_proj_weight, out_proj_bias)
     return (y, weights) if batched else (squeeze(y, 1), None if weights is None else squeeze(weights, 0))
