@@ -217,6 +217,13 @@ def test_uniform_scores_cost_ln_k_and_huge_ones_stay_finite():
             np.testing.assert_array_equal(x.grad.numpy()[0], np.eye(3)[0] - np.eye(3)[label])
 
 
+def test_classes_ruled_out_by_minus_infinity():
+    """A mask of -inf on other classes, and on the (unread) first class of an ignored row, leaves loss and gradient finite."""
+    x, labels = np.array([[1.0, -np.inf, 2.0], [-np.inf, 0.5, 1.0]]), np.array([2, -100])
+    for reduction in ("mean", "sum", "none"):
+        agree(lambda x: F.cross_entropy(x, mg.tensor(labels), reduction=reduction), lambda x: TF.cross_entropy(x, torch.tensor(labels), reduction=reduction), x, order2=False)  # fmt: skip # noqa: B023
+
+
 def test_all_labels_ignored_has_no_mean():
     for f in (F.nll_loss, F.cross_entropy):
         assert math.isnan(f(mg.zeros(2, 3), mg.tensor([-100, -100])).item())

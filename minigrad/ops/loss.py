@@ -8,8 +8,9 @@ import numpy as np
 
 from ..engine.backend import Array, as_dtype, xp_of
 from ..engine.op import elementwise, op
+from ..engine.tensor import wrap
 from .elementwise import log, maximum, where
-from .index import take, take_along_axis
+from .index import _along, take, take_along_axis
 from .linear import linear
 from .reduce import sum
 from .shape import expand_dims, moveaxis
@@ -30,19 +31,10 @@ def check_labels(name: str, target: Array, classes: int, ignore_index: int | Non
         raise ValueError(f"{name}: target[{at}] = {int(target[where_])}, expected 0 <= target < {classes}")
 
 
-def _aim(
-    xp: Any, target: Array, classes: int, weight: Array | None, ignore_index: int, smoothing: float
-) -> tuple:
-    """The weighted target distribution Q (n, C), and each row's weight in a mean."""
-    kept = target != ignore_index
-    label = xp.where(kept, target, 0)
-    w = xp.ones(classes, np.float64) if weight is None else weight
-    q = xp.zeros((len(label), classes), w.dtype)
-    q[xp.arange(len(label)), label] = (1.0 - smoothing) * w[label]
-    if smoothing:
-        q += (smoothing / classes) * w
-    q *= kept[:, None]
-    return q, w[label] * kept
+def _smoothing(xp: Any, kept: Array, weight: Array | None, classes: int, smoothing: float) -> Any:
+    """What label smoothing spreads over the classes: smoothing w_c / C wherever a label counts."""
+    w = xp.ones(classes, bool) if weight is None else weight
+    return (smoothing / classes) * w.reshape((1, -1) + (1,) * (kept.ndim - 2)) * kept
 
 
 def _reference(
@@ -67,7 +59,8 @@ def _reference(
     return losses.sum() / (kept.sum() if weight is None else where(kept, take(weight, label), 0.0).sum())
 
 
-# L_n = -sum_c Q_nc log p_nc, so dL_n/dx_nc = (sum_k Q_nk) p_nc - Q_nc: for one class, p less its one-hot.
+# L_n = -sum_c Q_nc log p_nc, Q the weighted target, so dL_n/dx_nc = (sum_k Q_nk) p_nc - Q_nc: for one class
+# and no smoothing p less its one-hot. The forward has all of it at hand and saves the slope.
 def _cross_entropy_gradient(g: Any, needs: tuple, saved: tuple, reduction: str) -> tuple:
     (slope,) = saved
     if reduction == "none":
@@ -98,23 +91,31 @@ def cross_entropy(
     >>> loss.item(), x.grad
     (0.6931471824645996, tensor([[ 0.5, -0.5]]))
     """
-    classes = x.shape[1]
+    classes, dtype = x.shape[1], x.real.dtype
     check_labels("cross_entropy", target, classes, ignore_index)
+    kept = xp.expand_dims(target != ignore_index, 1)
+    label = xp.where(kept, xp.expand_dims(target, 1), 0)
+    own = kept.astype(dtype) if weight is None else weight.astype(dtype)[label] * kept  # w_t, 0 if ignored
+    at = _along("cross_entropy", wrap(label, None), 1)  # the full index of each label's score
     z = _shifted(xp, x, 1)
     e = xp.exp(z)
     total = e.sum(axis=1, keepdims=True)
-    flat = target.reshape(-1)
-    q, row_weight = _aim(xp, flat, classes, weight, ignore_index, label_smoothing)
-    q = q.astype(x.real.dtype)
-    dims = (target.shape[0], *target.shape[1:], classes)
-    q = xp.moveaxis(q.reshape(dims), -1, 1)
-    losses = -(q * (z - xp.log(total))).sum(axis=1)
-    slope = q.sum(axis=1, keepdims=True) * (e / total) - q
+    z -= xp.log(total)  # now log p
+    losses = xp.where(kept, -z[at], 0.0) * ((1.0 - label_smoothing) * own)
+    mass, spread = (1.0 - label_smoothing) * own, None
+    if label_smoothing:
+        spread = _smoothing(xp, kept, weight, classes, label_smoothing).astype(dtype)
+        losses = losses - (spread * z).sum(axis=1, keepdims=True)
+        mass = mass + spread.sum(axis=1, keepdims=True)
+    e *= mass / total
+    e[at] -= (1.0 - label_smoothing) * own
+    slope = e if spread is None else e - spread
+    losses = losses[:, 0]
     if reduction == "none":
         return losses, (slope,)
     if reduction == "mean":
-        mass = float(row_weight.sum())
-        scale = 1.0 / mass if mass else float("nan")
+        weights = float(own.sum())
+        scale = 1.0 / weights if weights else float("nan")
         return losses.sum() * scale, (slope * scale,)
     return losses.sum(), (slope,)
 

@@ -134,7 +134,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
     x, labels = (expand_dims(input, 0), expand_dims(target, 0)) if lone else (input, target)
     xp, classes = xp_of(x._data), x.shape[1]
     check_labels(name, labels._data, classes, ignore_index=-1)
-    given = xp.cumprod(labels._data >= 0, axis=1) > 0  # (N, C): before the first -1
+    given = xp.cumsum((labels._data < 0).astype("int64"), axis=1) == 0  # (N, C): before the first -1
     longest = int(given.sum(axis=1).max()) if given.size else 0
     given, label = given[:, :longest], xp.where(given, labels._data, 0)[:, :longest]
     is_label = ((label[:, :, None] == xp.arange(classes)) & given[:, :, None]).any(axis=1)
