@@ -37,10 +37,10 @@ class MultiheadAttention(Module):
 
     >>> import minigrad as mg
     >>> from minigrad import nn
-    >>> x = mg.ones(3, 2, 4)
-    >>> y, weights = nn.MultiheadAttention(4, num_heads=2)(x, x, x)
-    >>> y.shape, weights[0, 0]
-    ((3, 2, 4), tensor([0.3333, 0.3333, 0.3333], op=take_index))
+    >>> x = mg.ones(4, 2, 6)
+    >>> y, weights = nn.MultiheadAttention(6, num_heads=2)(x, x, x)
+    >>> y.shape, weights[0, 0].detach()
+    ((4, 2, 6), tensor([0.25, 0.25, 0.25, 0.25]))
     """
 
     def __init__(
@@ -282,7 +282,7 @@ class ContentAddressing(Module):
     >>> import minigrad as mg
     >>> from minigrad import nn
     >>> memory, key = mg.tensor([[1.0, 0.0], [0.0, 1.0]]), mg.tensor([[2.0, 0.0]])
-    >>> read, w = nn.ContentAddressing()(memory, key, beta=100.0)
+    >>> read, w = nn.ContentAddressing()(memory, key, beta=1000.0)
     >>> w
     tensor([[1., 0.]])
     """
