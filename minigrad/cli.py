@@ -21,6 +21,7 @@ except ImportError:
 import minigrad
 from minigrad.doctor import cores
 from minigrad_kernels.cpu.blas import choose_core, core_in_use, limit_threads
+from minigrad_kernels.cpu.memory import keep_freed_memory
 
 app = typer.Typer(
     help="Train networks you can read, and check every gradient.",
@@ -298,6 +299,7 @@ def main() -> None:
     words = [w for w in sys.argv[1:] if w != "--debug"]
     debug = len(words) < len(sys.argv) - 1
     _faster_blas()
+    keep_freed_memory()
     try:
         code = app(args=spread_set(words), standalone_mode=False)
     except KeyboardInterrupt:

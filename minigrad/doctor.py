@@ -32,6 +32,7 @@ def examine() -> list[Finding]:
         _processor(),
         _blas(),
         _threads(),
+        _memory(),
         _gpu(),
         *_extras(),
         _data(),
@@ -79,6 +80,19 @@ def _threads() -> Finding:
     told = ", ".join(f"{n}={v}" for n, v in given.items())
     few = any(v.isdigit() and int(v) < cores() for v in given.values())
     return Finding("threads", told, f"unset them to use all {cores()} cores" if few else "")
+
+
+def _memory() -> Finding:
+    """Whether freed arrays stay with the process."""
+    from minigrad_kernels.cpu.memory import keep_freed_memory
+
+    if not keep_freed_memory():
+        return Finding("memory", "this C library cannot be told to keep what is freed")
+    return Finding(
+        "memory",
+        "the command line keeps what is freed, which makes elementwise work several times faster",
+        "in a program of your own call minigrad_kernels.cpu.memory.keep_freed_memory()",
+    )
 
 
 def cuda_driver() -> str | None:

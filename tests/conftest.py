@@ -10,6 +10,10 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
 
+from minigrad_kernels.cpu.memory import keep_freed_memory
+
+keep_freed_memory()
+
 
 def pytest_addoption(parser):
     parser.addoption("--device", default="cpu", help="where tensors are born: cpu, cuda or cuda:N")

@@ -6,6 +6,7 @@ That the wheel itself works, beside NumPy alone, is checked by .ci/run with .ci/
 import ast
 import importlib
 import json
+import platform
 import re
 import sys
 import tomllib
@@ -84,3 +85,9 @@ def test_notebooks_are_committed_executed(path):
     code = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
     assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
     assert not [out for cell in code for out in cell["outputs"] if out["output_type"] == "error"]
+
+
+def test_freed_memory_is_kept_where_the_c_library_can():
+    from minigrad_kernels.cpu.memory import keep_freed_memory
+
+    assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")

@@ -33,7 +33,7 @@ BATCH_SECOND = ("RNN", "GRU", "LSTM", "MultiheadAttention", "TransformerDecoderL
 @pytest.mark.parametrize(("name", "k"), rows(MODULES))
 def test_module_behaves(name, k):
     """Parts of a batch, an empty batch (where PyTorch takes one), memory order, inputs left alone."""
-    make, call, arrays, how = MODULES[name][k]
+    make, call, arrays, _ = MODULES[name][k]
     call = call or (lambda m, *xs: m(*xs))
     ours, theirs = (make(lib.nn, lib).double().eval() for lib in (mg, torch))
     f = lambda *xs: call(ours, *xs)
