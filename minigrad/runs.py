@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import platform
 import time
@@ -16,7 +15,7 @@ from .engine import random
 from .inspect import plots
 from .io import load_checkpoint, write_atomically
 from .recipes import RECIPES, Recipe, Split, find
-from .recipes.base import as_input, augmentation, load
+from .recipes.base import as_input, augmentation, load, unknown
 from .train import BEST, LAST, TABLE, Settings, Trainer, part, predict, score, write_history
 
 
@@ -29,9 +28,7 @@ def apply_settings(settings: Settings, changes: list[str]) -> Settings:
         if not equals:
             raise ValueError(f"--set: expected name=value, got {change!r}")
         if name not in types:
-            near = difflib.get_close_matches(name, types, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"--set: there is no setting {name!r}, only {', '.join(types)}{hint}")
+            raise ValueError(f"--set: there is no setting {unknown(name, types)}")
         given[name] = _parsed(name, text, types[name])
     changed = dataclasses.replace(settings, **given)
     changed.check()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,12 +92,16 @@ def augmentation() -> Callable:
     return lambda images, generator: affine(images - low, generator) + low
 
 
+def unknown(name: str, known: Iterable[str]) -> str:
+    """The end of an error: the name, what there is, and what was perhaps meant."""
+    near = difflib.get_close_matches(name, known := list(known), 1)
+    return f"{name!r}, only {', '.join(known)}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
 def find(recipes: dict[str, Recipe], name: str, data: str) -> Recipe:
     """The recipe by its name, for that data; ValueError with the nearest name."""
     if name not in recipes:
-        near = difflib.get_close_matches(name, recipes, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"recipe: there is no {name!r}, only {', '.join(recipes)}{hint}")
+        raise ValueError(f"recipe: there is no {unknown(name, recipes)}")
     if data not in recipes[name].settings:
         raise ValueError(f"recipe: {name} trains on {', '.join(recipes[name].settings)}, not on {data!r}")
     return recipes[name]
