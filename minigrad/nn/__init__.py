@@ -24,8 +24,8 @@ from .penalties import *
 from .pool import *
 from .positions import *
 from .recurrent import *
-from .transformer import *
 from .shapes import *
 from .sizes import *
+from .transformer import *
 from .tree import *
 from .vision import *
