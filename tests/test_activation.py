@@ -209,6 +209,8 @@ def test_gumbel_softmax():
 @given(data=st.data(), seed=seeds, shape=st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple))
 @quick
 def test_softmaxes(data, seed, shape):
+    for name in ("softmax", "log_softmax", "softmin"):  # a lone number has axis 0 and -1 too
+        agree(lambda x: getattr(F, name)(x, -1), lambda x: getattr(TF, name)(x, -1), numbers(seed, ()))  # noqa: B023
     dim = data.draw(st.integers(-len(shape), len(shape) - 1))
     x = numbers(seed, shape)
     for name in ("softmax", "log_softmax", "softmin"):
@@ -217,7 +219,7 @@ def test_softmaxes(data, seed, shape):
         assert y.dtype == np.float32
 
 
-@pytest.mark.parametrize("ndim", [1, 2, 3, 4])
+@pytest.mark.parametrize("ndim", [0, 1, 2, 3, 4])
 def test_the_implied_axis_is_pytorchs_and_warned_of(ndim):
     x = numbers(0, (2,) * ndim)
     for name in ("Softmax", "LogSoftmax", "Softmin"):

@@ -252,12 +252,13 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 # ---------------------------------------------------------------- along an axis
 
 
-def _axis(name: str, dim: int | None, x: Tensor, stacklevel: int) -> int:
-    """dim, or PyTorch's implicit choice (0 for 0, 1 and 3 axes, else 1) with a warning."""
+def _along(name: str, f: Any, x: Tensor, dim: int | None, stacklevel: int, dtype: Any) -> Tensor:
+    """f(x) along dim, or along PyTorch's implicit choice (0 for 0, 1 and 3 axes, else 1) with a warning."""
+    x = x if dtype is None else x.astype(dtype)
     if dim is None:
         dim = 0 if x.ndim in (0, 1, 3) else 1
         warnings.warn(f"{name}: no axis given, taken as dim={dim}; say which", stacklevel=stacklevel)
-    return dim
+    return f(x, axis=dim) if x.ndim else f(x.reshape(1), axis=dim).reshape(())  # a number is a row of one
 
 
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
@@ -269,20 +270,17 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     >>> mg.nn.functional.softmax(mg.tensor([0.0, 0.0]), dim=0)
     tensor([0.5, 0.5])
     """
-    x = input if dtype is None else input.astype(dtype)
-    return S.softmax(x, axis=_axis("softmax", dim, x, _stacklevel))
+    return _along("softmax", S.softmax, input, dim, _stacklevel, dtype)
 
 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """log softmax(x) along dim."""
-    x = input if dtype is None else input.astype(dtype)
-    return S.log_softmax(x, axis=_axis("log_softmax", dim, x, _stacklevel))
+    return _along("log_softmax", S.log_softmax, input, dim, _stacklevel, dtype)
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """softmax(-x) along dim."""
-    x = input if dtype is None else input.astype(dtype)
-    return S.softmax(-x, axis=_axis("softmin", dim, x, _stacklevel))
+    return _along("softmin", S.softmax, -input, dim, _stacklevel, dtype)
 
 
 def gumbel_softmax(
