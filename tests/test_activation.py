@@ -210,7 +210,7 @@ def test_gumbel_softmax():
 @quick
 def test_softmaxes(data, seed, shape):
     for name in ("softmax", "log_softmax", "softmin"):  # a lone number has axis 0 and -1 too
-        agree(lambda x: getattr(F, name)(x, -1), lambda x: getattr(TF, name)(x, -1), numbers(seed, ()))  # noqa: B023
+        agree(lambda x: getattr(F, name)(x, -1), lambda x: getattr(TF, name)(x, -1), numbers(seed, ()))
     dim = data.draw(st.integers(-len(shape), len(shape) - 1))
     x = numbers(seed, shape)
     for name in ("softmax", "log_softmax", "softmin"):
