@@ -130,7 +130,7 @@ def tree_map(f, state):
     return f(state) if isinstance(state, np.ndarray) else state
 
 
-@pytest.mark.parametrize("name", [*OPTIONS, "LBFGS"])
+@pytest.mark.parametrize("name", [*OPTIONS, "LBFGS", "Optimizer"])
 def test_arguments_are_pytorchs(name):
     torch = pytest.importorskip("torch")
     ours, theirs = (
