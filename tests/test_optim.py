@@ -184,14 +184,22 @@ def test_updates_are_in_place_and_skip_what_has_no_gradient():
     assert p.grad is None
 
 
-def test_a_parameter_of_any_memory_order_is_updated():
-    memory = np.zeros((4, 3))
-    p = mg.asarray(memory.T).requires_grad_()
-    for name in ("SGD", "Adam"):
-        before = p.data.copy()
-        p.grad = mg.ones(3, 4, dtype="float64")
-        getattr(mg.optim, name)([p], lr=0.1).step()
-        np.testing.assert_allclose(p.data, before - 0.1, rtol=1e-6)
+@pytest.mark.parametrize("name", OPTIONS)
+def test_parameters_and_gradients_of_any_memory_order_move_alike(name, small_blocks):
+    values, gradients = RNG.normal(size=(5, 4)), RNG.normal(size=(4, 5, 4))
+    orders = [np.copy, np.asfortranarray, lambda a: np.repeat(a, 2, axis=1)[:, ::2]]
+    ends = []
+    for of_p, of_g in itertools.product(orders, orders):
+        p = mg.asarray(of_p(values)).requires_grad_()
+        memory, optimiser = p.data, getattr(mg.optim, name)([p], lr=0.1)
+        for g in gradients:
+            p.grad = mg.asarray(of_g(g))
+            optimiser.step()
+        assert p.data is memory
+        ends.append(p.data)
+    for end in ends:
+        np.testing.assert_allclose(end, ends[0], rtol=1e-12)
+    assert (ends[0] != values).all()
 
 
 @pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
