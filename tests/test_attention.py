@@ -172,21 +172,21 @@ def outcome(arrays, mask=None, **how):
     return [y.detach().numpy(), *[x.grad.numpy() for x in xs]]
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
-@given(
-    rows=st.integers(1, 7), keys=st.integers(1, 7), block=st.integers(1, 8), causal=st.booleans(),
-    bias=st.sampled_from([None, (1,), (1, 1), "keys", "rows", "both"]), masked=st.sampled_from([None, "key", "full"]),
-    p=st.sampled_from([0.0, 0.3, 1.0]), seed=st.integers(0, 99),
-)  # fmt: skip
-def test_blocked_equals_whole(rows, keys, block, causal, bias, masked, p, seed):
-    named = {"keys": (keys,), "rows": (rows, 1), "both": (2, 1, rows, keys)}
-    shapes = [(2, 3, rows, 2), (1, 3, keys, 2), (2, 1, keys, 3)] + ([named.get(bias, bias)] if bias else [])
-    mask = {"key": (2, 1, 1, keys), "full": (rows, keys)}.get(masked)
-    mask = None if mask is None else some_mask("bool", mask, seed, open_rows=False)
-    how = {"causal": causal, "dropout_p": p, "seed": (seed, 5)}
-    arrays = draw(seed, *shapes)
-    for a, b in zip(outcome(arrays, mask, **how, block_size=keys), outcome(arrays, mask, **how, block_size=block), strict=True):
-        np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-13)
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("bias", [None, (), (1, 1), (7,), (7, 1), (2, 1, 1, 7), (2, 3, 7, 7)])
+def test_blocked_equals_whole(causal, p, bias):
+    """Every block size, rows fewer and more than keys; masks of every form, some rows shut."""
+    how = {"causal": causal, "dropout_p": p, "seed": (3, 5)}
+    for rows, keys in ((7, 7), (4, 7), (7, 4), (1, 7)):
+        fit = None if bias is None else tuple({0: rows, 1: keys}[i] if n == 7 else n for i, n in zip(range(2 - len(bias), 2), bias, strict=True))
+        arrays = draw(rows, (2, 3, rows, 2), (1, 3, keys, 2), (2, 1, keys, 3)) + ([] if bias is None else draw(1, fit))
+        for shape in (None, (2, 1, 1, keys), (rows, 1), (rows, keys)):
+            mask = None if shape is None else some_mask("bool", shape, 2, open_rows=False)
+            wanted = outcome(arrays, mask, **how, block_size=keys)
+            for block in (1, 2, 3, 5):
+                for a, b in zip(wanted, outcome(arrays, mask, **how, block_size=block), strict=True):
+                    np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("block", [50, 64, 100, 150])

@@ -147,9 +147,8 @@ class _Case(NamedTuple):
             s = _plus(s, _part(self.bias, rows, cols))
         if self.mask is not None:
             s = _plus(s, _forbid(xp, _part(self.mask, rows, cols), s.dtype))
-        if self.causal and cols.stop > rows.start + 1:  # some key lies beyond some query
-            shape = (rows.stop - rows.start, cols.stop - cols.start)
-            s = _plus(s, _forbid(xp, xp.tri(*shape, rows.start - cols.start, dtype=bool), s.dtype))
+        if self.causal:  # a tile begins on the diagonal
+            s = _plus(s, _forbid(xp, xp.tri(*s.shape[-2:], dtype=bool), s.dtype))
         return s
 
     def kept(self, rows: slice, cols: slice) -> Array | None:
@@ -193,10 +192,9 @@ def _finite(xp: Any, top: Array) -> Array:
     return xp.where(xp.isfinite(top), top, 0.0).astype(top.dtype)
 
 
-def _inverse(xp: Any, total: Array) -> Array:
-    """1 / total, and 0 for rows without keys."""
-    none = total == 0
-    return xp.where(none, 0.0, 1.0 / xp.where(none, 1.0, total)).astype(total.dtype)
+def _positive(xp: Any, total: Array) -> Array:
+    """Row sums to divide by: 1 for rows without keys, where there is nothing to divide."""
+    return xp.where(total == 0, 1.0, total).astype(total.dtype)
 
 
 # ---------------------------------------------------------------- whole
@@ -208,7 +206,7 @@ def _whole(case: _Case) -> tuple[Array, tuple]:
     e = case.scores(rows, cols)
     e -= _finite(xp, e.real.max(axis=-1, keepdims=True))
     xp.exp(e, out=e)
-    inverse = _inverse(xp, e.sum(axis=-1, keepdims=True))
+    inverse = 1.0 / _positive(xp, e.sum(axis=-1, keepdims=True))
     kept = case.kept(rows, cols)
     y = xp.matmul(e if kept is None else e * kept, case.v)
     y *= inverse * _up(case.p)
@@ -248,7 +246,7 @@ def _whole_backward(case: _Case, g: Array, needs: tuple, y: Array, saved: tuple)
 
 
 def _blocked(case: _Case, size: int) -> tuple[Array, Array]:
-    """The output, and for backward log sum e^s of each row: +inf for a row without keys."""
+    """The output, and for backward log sum e^s of each row."""
     xp, v, lead, rows = case.xp, case.v, case.lead, case.q.shape[-2]
     dtype = np.result_type(case.q, case.k)
     y = xp.zeros((*np.broadcast_shapes(lead, v.shape[:-2]), rows, v.shape[-1]), np.result_type(dtype, v))
@@ -267,10 +265,9 @@ def _blocked(case: _Case, size: int) -> tuple[Array, Array]:
             e *= kept
         y[..., r, :] = y[..., r, :] * shrink + xp.matmul(e, v[..., c, :])
         top[..., r, :] = new
-    y *= _inverse(xp, total) * _up(case.p)
-    alive = total != 0
-    lse = _finite(xp, top) + xp.log(xp.where(alive, total, 1.0).astype(dtype))
-    return y, xp.where(alive, lse, math.inf).astype(dtype)
+    total = _positive(xp, total)
+    y *= _up(case.p) / total
+    return y, _finite(xp, top) + xp.log(total)
 
 
 def _blocked_backward(case: _Case, g: Array, needs: tuple, y: Array, lse: Array, size: int) -> list:
