@@ -38,13 +38,26 @@ def test_training_does_not_grow_the_memory():
     assert resident["value"] < 1.0, resident
 
 
+LARGE = [pytest.param(name, marks=pytest.mark.slow) for name in ("resnet20", "vgg", "conv1d", "lstm", "gru", "transformer")]
+
+
 @pytest.mark.torch
-def test_benchmarks_agree_with_pytorch_and_write_their_rows(tmp_path):
+@pytest.mark.parametrize("name", ["mlp", "chain", "lenet5", *LARGE])
+def test_benchmarks_agree_with_pytorch(name):
     pytest.importorskip("torch")
     from benchmarks import vs_pytorch
 
-    for case in vs_pytorch.CASES:
-        assert vs_pytorch.check_agreement(case.name, *case.build("cpu")) < 1e-4
+    (case,) = [c for c in vs_pytorch.CASES if c.name == name]
+    assert vs_pytorch.check_agreement(name, *case.build("cpu")) < 1e-4
+
+
+@pytest.mark.torch
+def test_benchmarks_write_their_rows(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    from benchmarks import vs_pytorch
+
+    assert len(vs_pytorch.CASES) == 3 + len(LARGE)
+    monkeypatch.setattr(harness.gc, "collect", lambda: 0)
     file = tmp_path / "rows.json"
     vs_pytorch.main(["--only", "chain", "--rounds", "1", "--json", str(file)])
     (table,) = [report.table(run) for run in report.runs(tmp_path)]
@@ -60,7 +73,8 @@ def test_a_comparison_of_different_models_is_refused():
         vs_pytorch.check_agreement("planted", lambda: mg.tensor(1.0), lambda: mg.tensor(1.001))
 
 
-def test_pairs_give_the_ratio_of_what_they_time():
+def test_pairs_give_the_ratio_of_what_they_time(monkeypatch):
+    monkeypatch.setattr(harness.gc, "collect", lambda: 0)  # slow where a whole suite is in memory
     calls = []
     timing = harness.paired(lambda: calls.append("a"), lambda: calls.append("b"), rounds=4, target=1e-4)
     assert timing["rounds"] == 4 and timing["ratio_q1"] <= timing["ratio"] <= timing["ratio_q3"]
