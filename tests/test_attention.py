@@ -216,16 +216,14 @@ def test_blocked_memory_is_linear_in_the_length():
     assert peak(2048, 2048) > 2048 * 2048 * 4  # the whole form does hold it: the measure can tell
 
 
-def test_large_scores_are_blocked_by_themselves():
-    from minigrad.ops import attention as module
-
-    assert module.WHOLE < 8192 * 8192
-    x = mg.zeros(8192, 2)
+@pytest.mark.parametrize(("keys", "causal"), [(8192, False), (1024, True)])
+def test_large_scores_are_blocked_by_themselves(keys, causal):
+    x = mg.zeros(keys, 2)
     tracemalloc.start()
-    F.scaled_dot_product_attention(x, x, x)
+    F.scaled_dot_product_attention(x, x, x, is_causal=causal)
     worst = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert worst < 8192 * 8192 * 4 / 4
+    assert worst < keys * keys * 4 / 2
 
 
 # ---------------------------------------------------------------- dropout

@@ -27,7 +27,8 @@ from .shape import swapaxes
 from .softmax import softmax
 
 WHOLE = 1 << 24  # scores up to which the whole form is taken: 64 MiB in float32
-BLOCK = 256  # keys to a block beyond that
+CAUSAL = 512  # keys up to which it is taken if causal: beyond, the tiles that are skipped save time
+BLOCK = 64  # keys to a block beyond that
 CHUNK = 64  # columns whose dropout bits lie together in the stream
 
 # ---------------------------------------------------------------- in plain ops
@@ -147,8 +148,9 @@ class _Case(NamedTuple):
             s = _plus(s, _part(self.bias, rows, cols))
         if self.mask is not None:
             s = _plus(s, _forbid(xp, _part(self.mask, rows, cols), s.dtype))
-        if self.causal:  # a tile begins on the diagonal
-            s = _plus(s, _forbid(xp, xp.tri(*s.shape[-2:], dtype=bool), s.dtype))
+        if self.causal:  # a tile begins on the diagonal, and rows below its corner see all of it
+            corner = s[..., : s.shape[-1], :]
+            corner += _forbid(xp, xp.tri(*corner.shape[-2:], dtype=bool), s.dtype)
         return s
 
     def kept(self, rows: slice, cols: slice) -> Array | None:
@@ -248,8 +250,10 @@ def _whole_backward(case: _Case, g: Array, needs: tuple, y: Array, saved: tuple)
 def _blocked(case: _Case, size: int) -> tuple[Array, Array]:
     """The output, and for backward log sum e^s of each row."""
     xp, v, lead, rows = case.xp, case.v, case.lead, case.q.shape[-2]
-    dtype = np.result_type(case.q, case.k)
-    y = xp.zeros((*np.broadcast_shapes(lead, v.shape[:-2]), rows, v.shape[-1]), np.result_type(dtype, v))
+    dtype = np.result_type(case.q.dtype, case.k.dtype)
+    y = xp.zeros(
+        (*np.broadcast_shapes(lead, v.shape[:-2]), rows, v.shape[-1]), np.result_type(dtype, v.dtype)
+    )
     top = xp.full((*lead, rows, 1), -math.inf, dtype)
     total = xp.zeros((*lead, rows, 1), dtype)
     for r, c in case.tiles(size):
@@ -319,11 +323,12 @@ def _backward(
 
 
 def _block_size(case: _Case, block_size: int | None) -> int:
-    """The block of keys: as given, else all of them up to WHOLE scores, else BLOCK."""
+    """The block of keys: as given, else all of them up to WHOLE scores (and CAUSAL keys), else BLOCK."""
     rows, keys = case.q.shape[-2], case.k.shape[-2]
     if block_size is not None:
         return min(block_size, max(keys, 1))
-    return max(keys, 1) if math.prod(case.lead) * rows * keys <= WHOLE else BLOCK
+    whole = math.prod(case.lead) * rows * keys <= WHOLE and not (case.causal and keys > CAUSAL)
+    return max(keys, 1) if whole else BLOCK
 
 
 def _check(q: Array, k: Array, v: Array, bias: Any, mask: Any) -> None:
@@ -379,9 +384,9 @@ def attention(
     without keys is 0. With dropout_p, weights are dropped by the bits of `seed`, two whole numbers.
 
     `block_size` keys are worked on at a time, and the (L, S) matrix is never held; a block of S or more is
-    the whole matrix at once. None chooses: whole up to 2^24 scores, else blocks of 256. Scale is 1 / sqrt(E)
-    by default. Vaswani et al. 2017, section 3.2.1; Dao et al. 2022. Raises ValueError for shapes that do
-    not fit.
+    the whole matrix at once. None chooses: whole up to 2^24 scores and, if causal, up to 512 keys; else
+    blocks of 64. Scale is 1 / sqrt(E) by default. Vaswani et al. 2017, section 3.2.1; Dao et al. 2022.
+    Raises ValueError for shapes that do not fit.
 
     >>> import minigrad as mg
     >>> from minigrad.ops.attention import attention

@@ -43,10 +43,11 @@ def scaled_dot_product_attention(
     attn_mask broadcasts to (..., Hq, L, S): boolean, True where a key takes part, or added to the scores.
     is_causal: key j takes part in row i if j <= i. Scale is 1 / sqrt(E) by default. With enable_gqa each
     head of key and value serves Hq / H heads of query in turn (Ainslie et al. 2023). A row without keys is
-    0 with zero gradient. Dropout works whatever the mode: pass 0.0 outside training. Beyond 2^24 scores
-    it runs blockwise in memory linear in L (see minigrad.ops.attention). Vaswani et al. 2017, eq. 1.
+    0 with zero gradient. Dropout works whatever the mode: pass 0.0 outside training. Beyond 2^24 scores,
+    or 512 keys if causal, it runs blockwise in memory linear in L (see minigrad.ops.attention).
 
-    Raises ValueError for shapes that do not fit, and for both attn_mask and is_causal.
+    Vaswani et al. 2017, eq. 1. Raises ValueError for shapes that do not fit, and for attn_mask and is_causal
+    together.
 
     >>> import minigrad as mg
     >>> q = mg.tensor([[0.0], [0.0]])
@@ -141,6 +142,22 @@ def _projected(q: Tensor, k: Tensor, v: Tensor, packed: Any, bias: Any, separate
     return [linear(x, w, b) for x, w, b in zip((q, k, v), weights, biases, strict=True)]
 
 
+def _with_bias(k: Tensor, v: Tensor, bias_k: Any, bias_v: Any, static: bool) -> tuple[Tensor, Tensor]:
+    """One learned key and value after the others."""
+    if (bias_k is None) != (bias_v is None) or (bias_k is not None and static):
+        raise ValueError(f"{_NAME}: expected bias_k and bias_v together, and without static_k and static_v")
+    if bias_k is None:
+        return k, v
+    n, e = k.shape[1:]
+    spread = lambda b: expand(reshape(b, (1, 1, e)), 1, n, e)
+    return concatenate([k, spread(bias_k)]), concatenate([v, spread(bias_v)])
+
+
+def _with_zero(x: Tensor) -> Tensor:
+    """(N, H, S, D) with one key of zeros more."""
+    return concatenate([x, zeros((*x.shape[:2], 1, x.shape[3]), dtype=x.dtype, device=x.device)], 2)
+
+
 def _heads(x: Tensor, num_heads: int) -> Tensor:
     """(S, N, E) -> (N, num_heads, S, E / num_heads)."""
     s, n, e = x.shape
@@ -228,41 +245,25 @@ def multi_head_attention_forward(
             f"{_NAME}: expected attn_mask beside is_causal, which is only a hint (attn_mask=None)"
         )
     _check_masks(query, key, num_heads, key_padding_mask, attn_mask)
-    if batched := query.ndim == 3:
-        q_in, k_in, v_in = query, key, value
-    else:
-        q_in, k_in, v_in = (expand_dims(x, 1) for x in (query, key, value))
+    batched = query.ndim == 3
+    if not batched:
+        query, key, value = (expand_dims(x, 1) for x in (query, key, value))
         key_padding_mask = None if key_padding_mask is None else expand_dims(key_padding_mask, 0)
-    q, k, v = _projected(
-        q_in, k_in, v_in, in_proj_weight, in_proj_bias,
-        (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None,
-    )  # fmt: skip
-    if (bias_k is None) != (bias_v is None) or (
-        bias_k is not None and (static_k is not None or static_v is not None)
-    ):
-        raise ValueError(f"{_NAME}: expected bias_k and bias_v together, and without static_k and static_v")
-    if bias_k is not None:
-        n, e = k.shape[1:]
-        k = concatenate([k, expand(reshape(bias_k, (1, 1, e)), 1, n, e)])
-        v = concatenate([v, expand(reshape(bias_v, (1, 1, e)), 1, n, e)])
+    separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
+    q, k, v = _projected(query, key, value, in_proj_weight, in_proj_bias, separate)
+    k, v = _with_bias(k, v, bias_k, bias_v, static_k is not None or static_v is not None)
     q, k, v = (_heads(x, num_heads) for x in (q, k, v))
     k, v = _static("static_k", static_k, k), _static("static_v", static_v, v)
-    if add_zero_attn:
-        k, v = (
-            concatenate([x, zeros((*x.shape[:2], 1, x.shape[3]), dtype=x.dtype, device=x.device)], 2)
-            for x in (k, v)
-        )
+    k, v = (_with_zero(k), _with_zero(v)) if add_zero_attn else (k, v)
     causal = is_causal and key_padding_mask is None and not need_weights
-    mask = _joined(None if causal else attn_mask, key_padding_mask, q.shape[0], k.shape[2])
-    p = dropout_p if training else 0.0
-    weights = None
+    masks = _joined(None if causal else attn_mask, key_padding_mask, q.shape[0], k.shape[2])
+    p, weights = dropout_p if training else 0.0, None
     if need_weights:
-        bias, allowed = mask
-        weights = dropout(attention_weights(q, k, bias, allowed), p, bool(p))
+        weights = dropout(attention_weights(q, k, *masks), p, bool(p))
         y = matmul(weights, v)
         weights = weights.mean(1) if average_attn_weights else weights
     else:
-        y = attention(q, k, v, *mask, causal=causal, dropout_p=p, seed=_fresh_seed() if p else None)
-    y = reshape(transpose(y, (2, 0, 1, 3)), (*q_in.shape[:2], num_heads * y.shape[3]))  # (L, N, E)
+        y = attention(q, k, v, *masks, causal=causal, dropout_p=p, seed=_fresh_seed() if p else None)
+    y = reshape(transpose(y, (2, 0, 1, 3)), (*query.shape[:2], num_heads * y.shape[3]))  # (L, N, E)
     y = linear(y, out_proj_weight, out_proj_bias)
     return (y, weights) if batched else (squeeze(y, 1), None if weights is None else squeeze(weights, 0))
