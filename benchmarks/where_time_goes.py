@@ -1,8 +1,8 @@
 """Where the time of a training step goes: `python -m benchmarks.where_time_goes`.
 
-Python's profiler counts what each function does itself; what it calls in C (NumPy) is counted to it. Functions are
-gathered by the file they stand in, so that a row says: convolution so much, normalisation so much. Matrix products
-are among what their op does.
+Python's profiler counts what each function does itself; what it calls in C (NumPy) is counted to it.
+Functions are gathered by the file they stand in, so that a row says: convolution so much, normalisation
+so much. Matrix products are among what their op does.
 """
 
 from __future__ import annotations
