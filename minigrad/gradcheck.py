@@ -351,19 +351,29 @@ def _kink(along: Callable[[float], float], here: float) -> tuple[float, float] |
 
 
 def _ridders(along: Callable[[float], float], h: float, levels: int = 7, shrink: float = 2.0) -> float:
-    """Central differences at h, h/2, ..., extrapolated to 0; the entry with the least estimated error."""
-    table = [[(along(h) - along(-h)) / (2 * h)]]
-    best, error = table[0][0], math.inf
+    """Central differences at h, h/2, ..., extrapolated to 0; the entry with the least estimated error.
+
+    It ends early where that error is far below what is asked, or below the rounding of a difference.
+    """
+
+    def slope(h: float) -> tuple[float, float]:
+        right, left = along(h), along(-h)
+        return (right - left) / (2 * h), 1e-15 * max(abs(right), abs(left)) / h
+
+    value, _ = slope(h)
+    table, best, error = [[value]], value, math.inf
     for _ in range(1, levels):
         h /= shrink
-        row = [(along(h) - along(-h)) / (2 * h)]
-        factor = 1.0
+        value, rounding = slope(h)
+        row, factor = [value], 1.0
         for j in range(len(table)):
             factor *= shrink * shrink
             row.append((factor * row[j] - table[-1][j]) / (factor - 1.0))
             guess = max(abs(row[-1] - row[-2]), abs(row[-1] - table[-1][j]))
             if guess <= error:
                 best, error = row[-1], guess
+        if error <= max(1e-11 * abs(best), rounding):
+            break
         table.append(row)
     return best
 
