@@ -20,6 +20,7 @@ from .mixture import *
 from .module import *
 from .norm import *
 from .padding import *
+from .parameter import *
 from .penalties import *
 from .pool import *
 from .positions import *
@@ -27,5 +28,4 @@ from .recurrent import *
 from .shapes import *
 from .sizes import *
 from .transformer import *
-from .tree import *
 from .vision import *

@@ -11,8 +11,8 @@ from ..engine.tensor import Tensor
 from . import functional as F
 from . import init
 from .functional.activation import check_slopes
-from .linear import check_size, new_parameter
 from .module import Module
+from .parameter import check_size, new_parameter
 
 __all__ = [
     "CELU",

@@ -13,8 +13,9 @@ from ..ops.loss import check_labels
 from ..ops.shape import concatenate, expand_dims
 from ..ops.softmax import log_softmax
 from .containers import ModuleList, Sequential
-from .linear import Linear, check_size
+from .linear import Linear
 from .module import Module
+from .parameter import check_size
 
 __all__ = [
     "AdaptiveLogSoftmaxWithLoss",

@@ -13,8 +13,9 @@ from ..ops.softmax import softmax
 from ..ops.trig import tanh
 from . import functional as F
 from . import init
-from .linear import Linear, check_size, new_parameter
+from .linear import Linear
 from .module import Module
+from .parameter import check_size, new_parameter
 
 __all__ = [
     "AdditiveAttention",

@@ -9,8 +9,8 @@ from ..engine.tensor import Tensor, wrap
 from ..ops.recurrent import gru_step, lstm_step, rnn_step
 from ..ops.shape import expand_dims, squeeze
 from . import init
-from .linear import check_size, new_parameter
 from .module import Module
+from .parameter import check_size, new_parameter
 
 __all__ = [
     "GRUCell",

@@ -12,7 +12,7 @@ from ..engine.tensor import Tensor
 from .flatten import Flatten
 from .linear import Linear, wrong_width
 from .module import Module
-from .tree import Parameter
+from .parameter import Parameter, as_parameter
 
 __all__ = [
     "ModuleDict",
@@ -338,11 +338,6 @@ class ParameterDict(_Dict):
 
     def __repr__(self) -> str:
         return _listed("ParameterDict", self.items())
-
-
-def as_parameter(value: Any) -> Any:
-    """A tensor as a Parameter of the same memory; anything else as it is."""
-    return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
 
 
 def _listed(name: str, items: list[tuple[str, Any]]) -> str:

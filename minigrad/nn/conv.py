@@ -10,8 +10,8 @@ from ..ops.conv import check_output_padding, conv_transposend, convnd, pad_pairs
 from ..ops.windows import per_axis
 from . import init
 from .functional.pad import pad
-from .linear import check_size, new_parameter
 from .module import Module
+from .parameter import check_size, new_parameter
 
 __all__ = [
     "Conv1d",

@@ -9,8 +9,8 @@ from ..engine.tensor import Tensor
 from . import functional as F
 from . import init
 from .functional.embedding import check_options, padding_row
-from .linear import check_size, new_parameter
-from .module import Module, Parameter
+from .module import Module
+from .parameter import Parameter, check_size, new_parameter
 
 __all__ = [
     "Embedding",

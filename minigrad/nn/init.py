@@ -114,9 +114,7 @@ def eye_(tensor: Tensor) -> Tensor:
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """A convolution's weight (O, C / groups, ...) that hands each of its first channels on unchanged."""
     if tensor.ndim not in (3, 4, 5):
-        raise ValueError(
-            f"dirac_: expected a convolution's weight, 3 to 5 axes, got shape {tensor.shape}"
-        )
+        raise ValueError(f"dirac_: expected a convolution's weight, 3 to 5 axes, got shape {tensor.shape}")
     if groups < 1 or tensor.shape[0] % groups:
         raise ValueError(f"dirac_: expected groups to divide the {tensor.shape[0]} filters (groups={groups})")
     values = np.zeros(tensor.shape)

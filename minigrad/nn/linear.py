@@ -4,32 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from ..engine.backend import as_dtype, default_device, default_dtype, to_device
 from ..engine.tensor import Tensor
 from ..ops.linear import linear
 from . import functional as F
 from . import init
-from .module import Module, Parameter
+from .module import Module
+from .parameter import check_size, new_parameter
 
 __all__ = [
     "Bilinear",
     "Linear",
 ]
-
-
-def check_size(layer: str, **sizes: Any) -> None:
-    """Sizes must be whole numbers >= 1: refuse at construction, by name."""
-    for name, value in sizes.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"{layer}: expected a whole number >= 1 ({name}={value!r})")
-
-
-def new_parameter(*shape: int, device: Any = None, dtype: Any = None) -> Parameter:
-    """An unset parameter of the given shape."""
-    raw = np.empty(shape, default_dtype() if dtype is None else as_dtype(dtype))
-    return Parameter(to_device(raw, default_device() if device is None else type(default_device())(device)))
 
 
 def wrong_width(x: Tensor, wanted: int, joined: tuple[int, ...] = ()) -> ValueError:

@@ -15,8 +15,9 @@ from ..ops.shape import reshape
 from . import functional as F
 from .functional.class_loss import LinearCrossEntropyOptions, check_class_weight, check_smoothing
 from .functional.loss import check_positive, check_reduction
-from .linear import Linear, check_size
+from .linear import Linear
 from .module import Module
+from .parameter import check_size
 
 __all__ = [
     "BCELoss",

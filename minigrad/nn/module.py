@@ -11,7 +11,6 @@ from typing import Any
 
 from .hooks import Hooked
 from .state import Stateful
-from .tree import Parameter as Parameter
 
 __all__ = ["Module"]
 

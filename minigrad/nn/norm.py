@@ -10,8 +10,8 @@ from ..engine.node import mutated
 from ..engine.tensor import Tensor
 from ..ops.norm import check_channels, local_response
 from . import functional as F
-from .linear import check_size, new_parameter
-from .module import Module, Parameter
+from .module import Module
+from .parameter import Parameter, check_size, new_parameter
 
 __all__ = [
     "BatchNorm1d",

@@ -9,8 +9,8 @@ import numpy as np
 from ..engine.tensor import Tensor, wrap
 from ..ops.shape import concatenate, expand_dims
 from . import init
-from .linear import check_size, new_parameter
 from .module import Module
+from .parameter import check_size, new_parameter
 
 __all__ = [
     "LearnedPositions",

@@ -40,8 +40,8 @@ from ..ops.shape import concatenate, expand_dims, reshape, squeeze, stack, swapa
 from . import functional as F
 from . import init
 from .cells import check_dtype, check_state
-from .linear import check_size, new_parameter
-from .module import Module, Parameter
+from .module import Module
+from .parameter import Parameter, check_size, new_parameter
 from .utils.rnn import PackedSequence
 
 __all__ = [

@@ -18,9 +18,10 @@ from . import init
 from .attention import MultiheadAttention
 from .containers import ModuleList
 from .dropout import Dropout
-from .linear import Linear, check_size
+from .linear import Linear
 from .module import Module
 from .norm import LayerNorm
+from .parameter import check_size
 
 __all__ = [
     "Transformer",

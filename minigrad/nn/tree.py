@@ -9,42 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..engine.tensor import Tensor
+from .parameter import Buffer, Parameter
 
 if TYPE_CHECKING:
     from .module import Module
 
-__all__ = ["Buffer", "Parameter"]
-
 OWN = ("_buffers", "_hooks")  # a module's own records: not walked
-
-
-class Parameter(Tensor):
-    """A Tensor that a module learns: a leaf that requires grad."""
-
-    __slots__ = ()
-
-    def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
-        super().__init__(np.zeros(0, np.float32) if data is None else data)
-        self._node = None
-        if requires_grad:
-            self.requires_grad_()
-
-    def __repr__(self) -> str:
-        return "Parameter containing:\n" + super().__repr__()
-
-
-class Buffer(Tensor):
-    """A Tensor that belongs to a module's state but is not learned; persistent: saved with it."""
-
-    __slots__ = ("persistent",)
-
-    def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
-        super().__init__(np.zeros(0, np.float32) if data is None else data)
-        self._node = None
-        self.persistent = persistent
 
 
 def _walk(name: str, value: Any) -> Iterator[tuple[str, Any]]:

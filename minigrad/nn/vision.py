@@ -7,8 +7,8 @@ from typing import Any
 from ..engine.tensor import Tensor
 from ..ops.resample import check_mode, check_size_or_scale
 from .functional import vision as F
-from .linear import check_size
 from .module import Module
+from .parameter import check_size
 
 __all__ = [
     "ChannelShuffle",

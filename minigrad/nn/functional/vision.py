@@ -9,7 +9,7 @@ from ...engine.tensor import Tensor
 from ...ops import grid as grids
 from ...ops import resample
 from ...ops.shape import reshape, transpose
-from ..linear import check_size
+from ..parameter import check_size
 
 __all__ = [
     "affine_grid",

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...engine.recording import no_grad
 from ...engine.tensor import Tensor
-from ..tree import Parameter
+from ..parameter import Parameter
 
 __all__ = ["fuse_conv_bn_eval", "fuse_conv_bn_weights", "fuse_linear_bn_eval", "fuse_linear_bn_weights"]
 

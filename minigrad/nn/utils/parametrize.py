@@ -29,8 +29,8 @@ from ...engine.recording import no_grad
 from ...engine.tensor import Tensor
 from ..containers import ModuleDict, ModuleList
 from ..module import Module
+from ..parameter import Parameter
 from ..state import _replace
-from ..tree import Parameter
 
 
 class _Cache(threading.local):

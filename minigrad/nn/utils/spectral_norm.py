@@ -13,7 +13,7 @@ from ...ops.shape import moveaxis, reshape
 from .. import functional as F
 from ..conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from ..module import Module
-from ..tree import Parameter
+from ..parameter import Parameter
 from .weight_norm import found, own_parameter
 
 __all__ = ["remove_spectral_norm", "spectral_norm"]

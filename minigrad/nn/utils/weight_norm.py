@@ -8,7 +8,7 @@ from ...engine.recording import no_grad
 from ...engine.tensor import Tensor
 from ...ops.reduce import norm
 from ..module import Module
-from ..tree import Parameter
+from ..parameter import Parameter
 
 __all__ = ["remove_weight_norm", "weight_norm"]
 
