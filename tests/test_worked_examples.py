@@ -104,3 +104,39 @@ def test_softmax_cross_entropy_of_uniform_scores_is_ln_k():
     assert F.cross_entropy(mg.zeros(1, 7, dtype="float64"), mg.tensor([3])).item() == pytest.approx(
         np.log(7), rel=1e-15
     )
+
+
+@pytest.mark.parametrize(("kind", "count"), [("RNN", 104), ("GRU", 312), ("LSTM", 416)])
+def test_sizes_of_recurrent_layers(kind, count):
+    assert sum(p.size for p in getattr(mg.nn, kind)(3, 8).parameters()) == count
+
+
+def test_which_of_two_equal_scorers_each_penalty_prefers():
+    x = mg.ones(4)
+    w1, w2 = mg.tensor([1.0, 0.0, 0.0, 0.0]), mg.full(4, 0.25)
+    assert (w1 @ x).item() == (w2 @ x).item() == 1.0
+    assert [mg.nn.l2_penalty([w], 1.0).item() for w in (w1, w2)] == [1.0, 0.25], "L2 spreads"
+    assert [mg.nn.l1_penalty([w], 1.0).item() for w in (w1, w2)] == [1.0, 1.0], "a tie for L1"
+    assert [mg.nn.elastic_net_penalty([w], 1.0, 1.0).item() for w in (w1, w2)] == [2.0, 1.25]
+
+
+def descend(penalty, x, y, steps=4000, lr=0.05):
+    w = mg.zeros(x.shape[1], dtype="float64", requires_grad=True)
+    optimiser = mg.optim.SGD([w], lr=lr)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        (((mg.tensor(x) @ w - mg.tensor(y)) ** 2).mean() + penalty(w)).backward()
+        optimiser.step()
+    return w.detach().numpy()
+
+
+def test_ridge_is_its_closed_form_and_the_lasso_drops_what_is_useless():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 40))
+    y = x[:, :3] @ [2.0, -1.5, 1.0] + 0.1 * rng.normal(size=200)
+    ridge = descend(lambda w: mg.nn.l2_penalty([w], 0.3), x, y, steps=800)
+    closed = np.linalg.solve(x.T @ x / 200 + 0.3 * np.eye(40), x.T @ y / 200)
+    np.testing.assert_allclose(ridge, closed, rtol=1e-9, atol=1e-12)
+    lasso = descend(lambda w: mg.nn.l1_penalty([w], 0.2), x, y, steps=2000, lr=0.002)
+    assert (np.abs(lasso[3:]) < 1e-3).mean() > 0.9 and (np.abs(ridge[3:]) < 1e-3).mean() < 0.3
+    assert (np.abs(lasso[:3]) > 0.7).all()
