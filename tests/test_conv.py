@@ -259,6 +259,7 @@ REFUSED = {
     "output padding": lambda F, lib: F.conv_transpose1d(ONES(lib, 1, 4, 5), ONES(lib, 4, 3, 3), output_padding=1),
     "negative output padding": lambda F, lib: F.conv_transpose1d(ONES(lib, 1, 4, 5), ONES(lib, 4, 3, 3), output_padding=-1),
     "nothing left": lambda F, lib: F.conv_transpose1d(ONES(lib, 1, 4, 1), ONES(lib, 4, 3, 3), padding=2),
+    "just nothing left": lambda F, lib: F.conv_transpose2d(ONES(lib, 1, 4, 3, 1), ONES(lib, 4, 3, 1, 2), padding=1),
     "transposed same": lambda F, lib: F.conv_transpose1d(ONES(lib, 1, 4, 5), ONES(lib, 4, 3, 3), padding="same"),
     "transposed empty": lambda F, lib: F.conv_transpose1d(ONES(lib, 1, 4, 0), ONES(lib, 4, 3, 3)),
     "tbc axes": lambda F, lib: F.conv_tbc(ONES(lib, 2, 3), ONES(lib, 3, 3, 4), ONES(lib, 4)),

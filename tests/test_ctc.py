@@ -132,6 +132,15 @@ def test_an_empty_target_means_blanks_throughout():
     assert got == pytest.approx(-logp.numpy()[:4, 0, 0].sum(), rel=1e-14)
 
 
+def test_no_time_at_all_asks_nothing_of_the_scores():
+    x = mg.tensor(scores(4, 3, 2, 3), requires_grad=True)
+    losses = F.ctc_loss(F.log_softmax(x, -1), mg.tensor([[1], [1]]), [0, 0], [0, 1], reduction="none")
+    assert losses.tolist() == [0.0, math.inf]
+    (again,) = mg.grad(losses.sum(), [x], create_graph=True)
+    losses.sum().backward()
+    assert (x.grad.numpy() == 0).all() and (again.detach().numpy() == 0).all()
+
+
 def test_impossible_classes_and_sharp_scores():
     """Probabilities of exactly 0 and 1, and scores of +-1000, stay finite and right."""
     logp = np.full((3, 1, 3), -np.inf)

@@ -23,6 +23,7 @@ def test_distances(data, seed, shape, p, keepdim):
     dim = data.draw(st.integers(-len(shape), len(shape) - 1))
     both("cosine_similarity", d.n(*shape), d.n(*shape), dim=dim)
     both("cosine_similarity", d.n(*shape), d.n(*shape[-1:]), dim=-1)
+    both("cosine_similarity", d.n(*shape), d.n(*[data.draw(st.sampled_from([1, n])) for n in shape]), dim=dim)
     if p:
         both("pairwise_distance", d.n(*shape), d.n(*shape[-1:]), p=p, eps=1e-3, keepdim=keepdim)
     a = d.n(*shape)

@@ -186,6 +186,17 @@ def test_all_labels_ignored_has_no_mean():
         assert f(mg.zeros(2, 3), mg.tensor([-100, -100]), reduction="sum").item() == 0.0
 
 
+@pytest.mark.parametrize("how", [{}, {"label_smoothing": 0.1}], ids=str)
+def test_all_labels_ignored_leaves_the_parameters_alone(how):
+    """A batch without one label to learn from: the mean is nan, its gradient 0, whichever way it is found."""
+    for f in (F.nll_loss, F.cross_entropy) if not how else (F.cross_entropy,):
+        x = mg.ones(2, 3, requires_grad=True)
+        loss = f(x, mg.tensor([1, 1]), ignore_index=1, **how)
+        assert (mg.grad(loss, [x], create_graph=True)[0].detach().numpy() == 0).all()
+        loss.backward()
+        assert (x.grad.numpy() == 0).all()
+
+
 WEIGHTED = {
     "cross_entropy": lambda f, x, t, w: f.cross_entropy(x, t, w), "nll_loss": lambda f, x, t, w: f.nll_loss(x, t, w),
     "multi_margin_loss": lambda f, x, t, w: f.multi_margin_loss(x, t, weight=w), "linear": lambda f, x, t, w: f.linear_cross_entropy(x, x.detach(), t, weight=w),

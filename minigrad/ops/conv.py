@@ -268,7 +268,7 @@ def conv_transposend(
     _check_bias(name, bias, weight.shape[1] * groups)
     sizes = list(zip(x.shape[2:], weight.shape[2:], stride, pads, dilation, extra, strict=True))
     out = tuple(transposed_length(*size) for size in sizes)
-    if min(out) < 0:
+    if min(out) < 1:
         raise ValueError(f"{name}: padding={pads} leaves nothing of the output (it would be {out})")
     if any(e >= s for e, s in zip(extra, stride, strict=True)):
         more = [(0, e // s) for e, s in zip(extra, stride, strict=True)]

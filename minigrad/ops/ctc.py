@@ -151,7 +151,7 @@ def _reference(x: Any, targets: Any, input_lengths: Any, target_lengths: Any, *,
     table = stack(ends)
     at_end = lambda place: take_index(table, index=(xp.maximum(steps - 1, 0), rows, place))
     before = where(last > 0, at_end(xp.maximum(last - 1, 0)), NEVER)
-    total = logaddexp(at_end(last), before)
+    total = where(steps == 0, xp.where(lengths == 0, 0.0, NEVER), logaddexp(at_end(last), before))
     return where(total > 0.1 * NEVER, -total, math.inf)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,8 @@ def _reference(
         return losses
     if reduction == "sum":
         return losses.sum()
-    return losses.sum() / (kept.sum() if weight is None else where(kept, take(weight, label), 0.0).sum())
+    mass = kept.sum() if weight is None else where(kept, take(weight, label), 0.0).sum()
+    return losses.sum() / where(mass == 0, math.nan, mass)
 
 
 # L_n = -sum_c Q_nc log p_nc, Q the weighted target, so dL_n/dx_nc = (sum_k Q_nk) p_nc - Q_nc: for one class
@@ -115,8 +117,9 @@ def cross_entropy(
         return losses, (slope,)
     if reduction == "mean":
         weights = float(own.sum())
-        scale = 1.0 / weights if weights else float("nan")
-        return losses.sum() * scale, (slope * scale,)
+        if not weights:  # a mean of nothing is no number; what is ignored keeps its gradient 0
+            return losses.sum() * math.nan, (xp.where(kept, slope * math.nan, 0.0),)
+        return losses.sum() / weights, (slope / weights,)
     return losses.sum(), (slope,)
 
 

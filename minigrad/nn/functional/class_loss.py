@@ -103,6 +103,10 @@ def cross_entropy(
     if input.ndim:
         check_class_weight("cross_entropy", weight, input.shape[1 if input.ndim > 1 else 0])
     if target.shape == input.shape and target.dtype.kind not in "iub" and input.ndim:
+        if ignore_index >= 0:
+            raise ValueError(
+                f"cross_entropy: labels are ignored, but target is probabilities (ignore_index={ignore_index})"
+            )
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     check_constant("cross_entropy", weight=weight)
     x, labels = _class_axis("cross_entropy", input, target)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ...engine.backend import xp_of
 from ...engine.tensor import Tensor, wrap
 from ...ops.elementwise import maximum
 from ...ops.index import take
 from ...ops.reduce import norm, sum
+from ...ops.shape import broadcast_to
 
 __all__ = [
     "cosine_similarity",
@@ -27,6 +30,12 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     >>> round(y.item(), 6), x.grad
     (0.6, tensor([0. , 0.8]))
     """
+    try:
+        shape = np.broadcast_shapes(x1.shape, x2.shape)
+    except ValueError:
+        told = f"(x1: {x1.shape}, x2: {x2.shape})"
+        raise ValueError(f"cosine_similarity: expected shapes that broadcast {told}") from None
+    x1, x2 = broadcast_to(x1, shape), broadcast_to(x2, shape)
     lengths = [maximum(norm(x, 2, dim, True), eps) for x in (x1, x2)]
     return sum((x1 / lengths[0]) * (x2 / lengths[1]), dim)
 
