@@ -105,7 +105,7 @@ def cross_entropy(
     if target.shape == input.shape and target.dtype.kind not in "iub" and input.ndim:
         if ignore_index >= 0:
             raise ValueError(
-                f"cross_entropy: labels are ignored, but target is probabilities (ignore_index={ignore_index})"
+                f"cross_entropy: labels are ignored, target is probabilities (ignore_index={ignore_index})"
             )
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     check_constant("cross_entropy", weight=weight)
