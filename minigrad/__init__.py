@@ -9,6 +9,8 @@ tensor([2., 4., 6.])
 A name is listed where it is defined, in the `__all__` of its file.
 """
 
+from . import autograd as autograd
+from . import cuda as cuda
 from . import data as data
 from . import nn as nn
 from . import optim as optim

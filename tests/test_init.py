@@ -86,3 +86,12 @@ def test_what_pytorch_refuses_is_refused(call):
     from against_torch import both_reject
 
     both_reject(lambda: call(init, lambda *s: mg.zeros(s)), lambda: call(theirs, torch.zeros))
+
+
+def test_the_array_of_a_weight_is_written_too():
+    """`init.normal_(layer.weight.data, 0.0, 0.02)`, as many listings say it."""
+    w = mg.zeros(20, 30, requires_grad=True)
+    for name, args in (("normal_", ()), ("uniform_", ()), ("constant_", (3.0,)), ("xavier_normal_", ()), ("kaiming_uniform_", ()), ("orthogonal_", ()), ("trunc_normal_", ()), ("sparse_", (0.1,)), ("eye_", ())):
+        before = w.detach().numpy().copy()
+        getattr(init, name)(w.data, *args)
+        assert not np.array_equal(w.detach().numpy(), before), name

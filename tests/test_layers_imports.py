@@ -22,7 +22,7 @@ KERNELS = sorted(Path(importlib.import_module("minigrad_kernels").__file__).pare
 LAYERS = [
     ["minigrad_kernels", "minigrad.engine"],
     ["minigrad.ops"],
-    ["minigrad.nn", "minigrad.data", "minigrad.gradcheck", "minigrad.capture", "minigrad.early_stopping"],
+    ["minigrad.nn", "minigrad.data", "minigrad.gradcheck", "minigrad.autograd", "minigrad.capture", "minigrad.cuda", "minigrad.early_stopping"],
     ["minigrad.optim"],
     ["minigrad"],
     ["minigrad.io", "minigrad.distributed"],

@@ -27,6 +27,12 @@ CALLS = {
     "unsqueeze": lambda lib, x, y: lib.unsqueeze(x, 0).unsqueeze(-1).squeeze(),
     "clamp": lambda lib, x, y: x.clamp(2.0, 4.0) + lib.clamp(x, min=3.0),
     "new": lambda lib, x, y: x.new_zeros(2, 3) + x.new_ones((2, 3)) + x.new_full((2, 3), 4.0) + x.new_tensor([[1.0, 2.0, 3.0]]),
+    "comparisons": lambda lib, x, y: (lib.eq(x, 2.0), lib.ne(x, 2.0), lib.lt(x, 2.0), lib.le(x, 2.0), lib.gt(x, 2.0), lib.ge(x, 2.0), x.eq(2.0).sum()),
+    "counts": lambda lib, x, y: (lib.numel(x), x.nelement()),
+    "type": lambda lib, x, y: (x.detach() > 2).type(lib.float64) + x,
+    "autograd": lambda lib, x, y: lib.autograd.grad(outputs=(x**3).sum(), inputs=x, create_graph=True, retain_graph=True, only_inputs=True)[0],
+    "autograd of several": lambda lib, x, y: lib.autograd.grad(x**3 * y.sum(), [x, y], lib.ones_like(x))[1],
+    "device": lambda lib, x, y: lib.zeros(2, device=lib.device("cpu")).to(lib.device("cpu")) + x[0, :2],
     "dtypes": lambda lib, x, y: lib.zeros(2, dtype=lib.float64) + lib.ones(2, dtype=lib.float).to(lib.double) + lib.tensor([1, 2], dtype=lib.long),
     "constants": lambda lib, x, y: x * lib.pi + lib.tensor([lib.inf, 0.0, lib.e]),
 }
@@ -59,6 +65,25 @@ def test_size_is_numpys_number_too():
     assert x.size == 6 and x.size * 2 == 12 and np.zeros(x.size).shape == (6,)
     with pytest.raises(IndexError):
         x.size(5)
+
+
+def test_a_device_is_a_value_and_a_place_to_work_in():
+    cpu = mg.device("cpu")
+    assert (cpu.type, str(cpu), cpu) == ("cpu", "cpu", mg.default_device()) and mg.ones(2).device == cpu
+    with cpu as outer, cpu as inner:
+        assert outer is inner is cpu and mg.default_device() == cpu
+    if not mg.cuda.is_available():
+        with pytest.raises(TypeError, match="device: 'cuda'"), mg.device("cuda"):
+            pass
+        assert mg.default_device() == cpu
+    with pytest.raises(ValueError, match="device: expected 'cpu'"):
+        mg.device("tpu")
+
+
+def test_autograd_fills_in_only_the_inputs():
+    x = mg.ones(2, requires_grad=True)
+    with pytest.raises(ValueError, match="only_inputs=True"):
+        mg.autograd.grad(x.sum(), x, only_inputs=False)
 
 
 def test_both_spellings_at_once_are_refused():

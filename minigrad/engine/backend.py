@@ -6,11 +6,9 @@ What the two do differently lives here, one named function each; no other file n
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import re
 import threading
-from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -29,7 +27,10 @@ NUMBERS = (bool, int, float, complex, np.generic)
 
 
 class Device:
-    """A place where arrays live: `Device("cpu")`, `Device("cuda")`, `Device("cuda:1")`."""
+    """A place where arrays live: `device("cpu")`, `device("cuda")`, `device("cuda:1")`.
+
+    `with device("cuda"):` new arrays are born there; leaving it restores the former default.
+    """
 
     __slots__ = ("kind", "index")
 
@@ -60,16 +61,33 @@ class Device:
         return hash((self.kind, self.index))
 
     @property
+    def type(self) -> str:
+        """PyTorch's name for `kind`: "cpu" or "cuda"."""
+        return self.kind
+
+    def __enter__(self) -> Device:
+        former = _defaults.device
+        set_default_device(self)
+        _defaults.formers.append(former)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _defaults.device = _defaults.formers.pop()
+
+    @property
     def xp(self) -> ModuleType:
         """The array library of this device; TypeError if it cannot be used here."""
         return np if self.kind == "cpu" else load_cupy()
 
 
 CPU = Device("cpu")
+device = Device  # PyTorch's name
 
 
 class _PerThread(threading.local):
-    device = CPU
+    def __init__(self) -> None:
+        self.device: Device = CPU
+        self.formers: list[Device] = []  # what the open `with device(...)` will restore
 
 
 class _Process:
@@ -115,17 +133,6 @@ def set_default_device(name: str | Device) -> None:
     chosen = Device(name)
     _ = chosen.xp  # an unusable device is refused now, not at the first array
     _defaults.device = chosen
-
-
-@contextlib.contextmanager
-def device(name: str | Device) -> Iterator[Device]:
-    """`with device("cuda"):` new arrays are born there; restores the former default on leaving."""
-    former = _defaults.device
-    set_default_device(name)
-    try:
-        yield _defaults.device
-    finally:
-        _defaults.device = former
 
 
 def xp_of(array: Array) -> ModuleType:

@@ -16,9 +16,14 @@ from ..engine.node import mutated
 from ..engine.tensor import Tensor
 
 
+def _raw(tensor: Any) -> Any:
+    """The array of a tensor, or an array itself: listings write to `weight.data`."""
+    return getattr(tensor, "_data", tensor)
+
+
 def _write(tensor: Tensor, values: Any) -> Tensor:
-    tensor._data[...] = values
-    mutated(tensor._data)
+    _raw(tensor)[...] = values
+    mutated(_raw(tensor))
     return tensor
 
 
@@ -56,12 +61,12 @@ def _fan(tensor: Tensor, mode: str) -> int:
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
     """Uniform in [a, b)."""
-    return _write(tensor, _generator(generator).uniform(a, b, tensor.shape, np.float64, xp_of(tensor._data)))
+    return _write(tensor, _generator(generator).uniform(a, b, tensor.shape, np.float64, xp_of(_raw(tensor))))
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
     """Normal with the given mean and standard deviation."""
-    z = _generator(generator).standard_normal(tensor.shape, np.float64, xp_of(tensor._data))
+    z = _generator(generator).standard_normal(tensor.shape, np.float64, xp_of(_raw(tensor)))
     return _write(tensor, mean + std * z)
 
 
@@ -76,7 +81,7 @@ def trunc_normal_(
     """Normal, drawn again where it falls outside [a, b]."""
     if not a < b:
         raise ValueError(f"trunc_normal_: expected a < b (a={a}, b={b})")
-    xp, g = xp_of(tensor._data), _generator(generator)
+    xp, g = xp_of(_raw(tensor)), _generator(generator)
     values = mean + std * g.standard_normal(tensor.shape, np.float64, xp)
     for _ in range(1000):
         outside = (values < a) | (values > b)
@@ -108,7 +113,7 @@ def eye_(tensor: Tensor) -> Tensor:
     """The identity matrix."""
     if tensor.ndim != 2:
         raise ValueError(f"eye_: expected a matrix, got shape {tensor.shape}")
-    return _write(tensor, xp_of(tensor._data).eye(*tensor.shape))
+    return _write(tensor, xp_of(_raw(tensor)).eye(*tensor.shape))
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
@@ -122,7 +127,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     for g in range(groups):
         for c in range(min(filters, tensor.shape[1])):
             values[(g * filters + c, c, *middle)] = 1.0
-    return _write(tensor, xp_of(tensor._data).asarray(values))
+    return _write(tensor, xp_of(_raw(tensor)).asarray(values))
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:
@@ -131,7 +136,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
         raise ValueError(f"sparse_: expected a matrix, got shape {tensor.shape}")
     if not 0.0 <= sparsity <= 1.0:
         raise ValueError(f"sparse_: expected a part in [0, 1] (sparsity={sparsity})")
-    xp, g = xp_of(tensor._data), _generator(generator)
+    xp, g = xp_of(_raw(tensor)), _generator(generator)
     values = std * g.standard_normal(tensor.shape, np.float64, xp)
     order = xp.argsort(g.random(tensor.shape, np.float64, xp), axis=0)
     xp.put_along_axis(values, order[: math.ceil(sparsity * tensor.shape[0])], 0.0, axis=0)
@@ -177,7 +182,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     if tensor.ndim < 2:
         raise ValueError(f"orthogonal_: expected at least 2 axes, got shape {tensor.shape}")
     rows, cols = tensor.shape[0], math.prod(tensor.shape[1:])
-    xp = xp_of(tensor._data)
+    xp = xp_of(_raw(tensor))
     q, r = xp.linalg.qr(
         _generator(generator).standard_normal((max(rows, cols), min(rows, cols)), np.float64, xp)
     )

@@ -12,23 +12,31 @@ import numpy as np
 
 from ..engine import random as stream
 from ..engine.tensor import Tensor, wrap
+from .convert import to
 from .create import asarray, full, tensor
 from .elementwise import clip, div
 from .index import assign, take
 from .linalg import matmul
+from .logic import equal, greater, greater_equal, less, less_equal, not_equal
 from .shape import axes_of, concatenate, expand, expand_dims, reshape, swapaxes
 
 __all__ = [
-    "as_tensor", "bmm", "cat", "clamp", "index_select", "is_tensor", "mm", "multinomial", "mv", "t",
-    "true_divide", "unbind", "unsqueeze",
+    "as_tensor", "bmm", "cat", "clamp", "eq", "ge", "gt", "index_select", "is_tensor", "le", "lt", "mm",
+    "multinomial", "mv", "ne", "numel", "t", "true_divide", "unbind", "unsqueeze",
 ]  # fmt: skip
 
 as_tensor, cat, clamp, true_divide, unsqueeze = asarray, concatenate, clip, div, expand_dims
+eq, ne, ge, gt, le, lt = equal, not_equal, greater_equal, greater, less_equal, less
 
 
 def is_tensor(obj: Any) -> bool:
     """True for a Tensor."""
     return isinstance(obj, Tensor)
+
+
+def numel(input: Tensor) -> int:
+    """How many elements."""
+    return input.numel()
 
 
 # ---------------------------------------------------------------- products of given shapes
@@ -133,6 +141,8 @@ Tensor.index_select = index_select
 Tensor.multinomial = multinomial
 Tensor.view_as = Tensor.reshape_as = lambda self, other: reshape(self, other.shape)
 Tensor.expand_as = lambda self, other: expand(self, other.shape)
+Tensor.type = lambda self, dtype: to(self, dtype)
+Tensor.nelement = Tensor.numel
 Tensor.is_cuda = property(lambda self: self.device.kind == "cuda")
 Tensor.new_tensor = lambda self, data, dtype=None: tensor(data, dtype or self.dtype, device=self.device)
 Tensor.new_full = lambda self, size, value, dtype=None: full(size, value, dtype or self.dtype, self.device)
