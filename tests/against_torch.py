@@ -122,7 +122,8 @@ def _float32(ours, theirs, arrays):
 def modules_agree(ours, theirs, *arrays, call=lambda m, *xs: m(*xs), same_repr=True, **how):
     """A module of each library, made in float64: weights move both ways, and then outputs and gradients agree.
 
-    Parameter gradients are compared too. Returns (ours, theirs), both with PyTorch's first weights.
+    Parameter gradients are compared too, and in float32 the outputs in eval mode. Returns (ours, theirs), both with one
+    set of weights.
     """
     ours, theirs = ours.double(), theirs.double()
     first = theirs.state_dict()
@@ -143,6 +144,10 @@ def modules_agree(ours, theirs, *arrays, call=lambda m, *xs: m(*xs), same_repr=T
     with mg.no_grad(), torch.no_grad():
         for y, z in zip(flat(call(ours, *tensors(mg, arrays))), flat(call(theirs, *tensors(torch, arrays))), strict=True):
             same(y, z, 1e-9, 1e-10, "output after the weights came back")
+        if how.get("float32", True):
+            _float32(lambda *xs: call(ours.float(), *xs), lambda *ts: call(theirs.float(), *ts), arrays)
+    ours.double().load_state_dict({k: mg.tensor(v.numpy()) for k, v in back.items()})
+    theirs.double().load_state_dict(back)
     ours.train(), theirs.train()
     return ours, theirs
 

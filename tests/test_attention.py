@@ -284,7 +284,8 @@ def test_multihead_attention_is_pytorchs(heads, bias, bias_kv, zero, same, first
 
     def call(layer, *xs):
         lib = mg if isinstance(layer, nn.Module) else torch
-        how = {k: None if v is None else lib.tensor(v) for k, v in masks.items()}
+        typed = lambda m: m if m.dtype == bool else m.astype(str(xs[0].dtype).split(".")[-1])
+        how = {k: None if v is None else lib.tensor(typed(v)) for k, v in masks.items()}
         return layer(*xs, need_weights=need, average_attn_weights=average, **how)
 
     ours, theirs = nn.MultiheadAttention(embed, heads, **options), torch.nn.MultiheadAttention(embed, heads, **options)

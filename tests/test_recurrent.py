@@ -51,6 +51,7 @@ def with_states(module, x, *states):
     return module(x, None if not states else states[0] if len(states) == 1 else states)
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported")
 @few
 @given(layers(), st.sampled_from(["batch", "single"]), st.booleans(), st.integers(1, 4), st.integers(1, 3))
 def test_layers_equal_pytorch(layer, form, states, steps, batch):

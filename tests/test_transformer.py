@@ -94,7 +94,9 @@ def padding_of(o, steps):
 
 
 def given_to(module, **arrays):
-    return {k: a if a is None else lib_of(module).tensor(a) for k, a in arrays.items()}
+    dtype = str(next(module.parameters()).dtype).split(".")[-1]
+    typed = lambda a: lib_of(module).tensor(a if a.dtype == bool else a.astype(dtype))
+    return {k: a if a is None else typed(a) for k, a in arrays.items()}
 
 
 @quick

@@ -68,7 +68,7 @@ def attention_weights(
 def masked_softmax(scores: Any, allowed: Any) -> Any:
     """Softmax over the allowed elements of the last axis; a row without any is 0, and so is its gradient."""
     none = ~any_(allowed, axis=-1, keepdims=True)  # such rows count as all equal, then as nothing
-    scores = where(allowed, scores, where(none, 0.0, -math.inf))
+    scores = where(allowed, scores, where(none, 0.0, -math.inf).astype(scores.dtype))
     return where(none, 0.0, softmax(scores))
 
 
