@@ -282,6 +282,14 @@ def test_a_norm_that_is_not_finite_changes_nothing_if_asked(bad):
         nn.utils.get_total_norm(ours[0].grad, error_if_nonfinite=True)
 
 
+def test_the_norm_of_half_gradients_is_finite():
+    p = mg.zeros(2, dtype="float16", requires_grad=True)
+    p.grad = mg.tensor([300.0, 400.0], dtype="float16")  # 300^2 is infinite in float16
+    assert nn.utils.clip_grad_norm_(p, 5.0).item() == 500.0
+    assert p.grad.dtype == np.float16
+    np.testing.assert_allclose(p.grad.numpy(), [3.0, 4.0], rtol=1e-3)
+
+
 def test_clipping_keeps_float32_and_takes_one_tensor():
     p = mg.zeros(2, requires_grad=True)
     p.grad = mg.tensor([3.0, 4.0])
