@@ -153,6 +153,9 @@ def test_repr_of_containers_is_pytorchs():
         lambda nn, lib: nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2), nn.ReLU(), nn.Sequential(nn.Linear(2, 2), nn.Tanh())]),
         lambda nn, lib: nn.ModuleDict({"a": nn.Linear(2, 3)}),
         lambda nn, lib: nn.ModuleList(),
+        lambda nn, lib: (lambda relu: nn.Sequential(nn.Linear(2, 2), relu, nn.Linear(2, 2), relu))(nn.ReLU()),  # one object, shown twice
+        lambda nn, lib: nn.Linear(2, 2).load_state_dict({}, strict=False),
+        lambda nn, lib: nn.ReLU().load_state_dict({}),
     ):
         ours, theirs = both(build)
         assert repr(ours) == repr(theirs)
@@ -202,6 +205,14 @@ def test_containers_edit_as_pytorchs():
         lambda nn, lib: nn.Linear(1, 1).register_parameter("x", lib.zeros(1)),
         lambda nn, lib: nn.Linear(1, 1).set_submodule("", nn.Linear(1, 1)),
         lambda nn, lib: nn.Linear(1, 1).train(1),
+        lambda nn, lib: setattr(nn.Linear(1, 1), "weight", lib.ones(1, 1)),  # it would not be learned
+        lambda nn, lib: setattr(nn.Sequential(nn.ReLU()), "0", lib.relu),
+        lambda nn, lib: setattr(nn.BatchNorm1d(2), "running_mean", 0.0),  # it would leave the state
+        lambda nn, lib: nn.Sequential(nn.ReLU()).register_buffer("0", lib.ones(1)),
+        lambda nn, lib: nn.Linear(1, 1).register_buffer("weight", lib.ones(1)),
+        lambda nn, lib: nn.Linear(1, 1).register_parameter("in_features", nn.Parameter(lib.ones(1))),
+        lambda nn, lib: nn.BatchNorm1d(2).register_parameter("running_mean", nn.Parameter(lib.ones(2))),
+        lambda nn, lib: nn.Linear(1, 1).add_module("weight", nn.ReLU()),
     ],
 )
 def test_what_pytorch_refuses_is_refused(call):
@@ -210,6 +221,30 @@ def test_what_pytorch_refuses_is_refused(call):
         call(torch.nn, torch)
     with pytest.raises((TypeError, ValueError, KeyError, IndexError)):
         call(nn, mg)
+
+
+def reassigned(nn, lib):
+    """What stays a buffer or parameter when its attribute is set again."""
+    m = nn.Module()
+    m.mean = nn.Buffer(lib.zeros(2), persistent=True)
+    m.seen = nn.Buffer(lib.zeros(1), persistent=False)
+    m.mean, m.seen = m.mean * 0.9 + 1.0, m.seen + 1.0
+    m.register_buffer("late", None)
+    m.late = lib.ones(3)
+    m.scale = nn.Parameter(lib.ones(1))
+    m.scale = None
+    m.scale = nn.Parameter(lib.zeros(1))
+    m.part = nn.ReLU()
+    m.part = nn.Linear(1, 1, bias=False)
+    m.register_buffer("gone", lib.ones(1))
+    del m.gone
+    m.gone = lib.ones(1)
+    return sorted(n for n, _ in m.named_buffers()), sorted(m.state_dict()), m.state_dict()["mean"].tolist()
+
+
+def test_attributes_set_again_are_what_pytorchs_are():
+    ours, theirs = both(reassigned)
+    assert ours == theirs
 
 
 def test_a_sequential_with_attributes_of_its_own():
@@ -246,6 +281,22 @@ def hooked(nn, lib):
 def test_hooks_see_and_change_what_pytorchs_do():
     ours, theirs = both(hooked)
     assert ours == theirs
+
+
+@pytest.mark.filterwarnings("ignore:Full backward hook is firing")
+def test_a_backward_hook_is_called_where_no_input_requires_grad():
+    """The first layer of a network: its gradients are there to be looked at, and not to be changed."""
+    def looked_at(nn, lib):
+        seen, layer = [], nn.Bilinear(2, 2, 1)
+        layer.register_full_backward_hook(lambda m, gi, go: seen.append((gi, go[0].numpy().tolist())))
+        layer(lib.ones(1, 2), lib.ones(1, 2)).sum().backward()
+        layer.register_full_backward_hook(lambda m, gi, go: (lib.ones(1, 2), None))
+        with pytest.raises((ValueError, RuntimeError), match="no input"):
+            layer(lib.ones(1, 2), lib.ones(1, 2)).sum().backward()
+        return seen[0]
+
+    ours, theirs = both(looked_at)
+    assert ours == theirs == ((None, None), [[1.0]])
 
 
 def test_an_always_called_hook_is_called_after_an_error():

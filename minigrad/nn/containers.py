@@ -233,7 +233,7 @@ class _Dict(Module):
             raise TypeError(f"{type(self).__name__}: expected a string (name={name!r})")
         value = self._checked(name, value)
         if name not in self._names:
-            self._new_name(type(self).__name__, name)
+            self._new_name(type(self).__name__, name, None)
             self._names.append(name)
         setattr(self, name, value)
 

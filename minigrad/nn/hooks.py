@@ -98,8 +98,8 @@ class Hooked:
         """hook(module, grad_input, grad_output) when the gradients of its inputs are known.
 
         Tuples, one entry a positional argument or output, None where it takes no gradient; what the hook
-        returns replaces grad_input. Without an input that requires grad there is nothing to wait for, and
-        the hook is not called.
+        returns replaces grad_input. Without an input that requires grad it is called when the gradients of
+        the outputs are known, and has nothing to replace.
         """
         return self._hook("gradient", hook, prepend)
 
@@ -133,8 +133,11 @@ class _Gradients:
 
     def __init__(self, module: Hooked) -> None:
         self.module, self.grad_output = module, ()
+        self.nothing: tuple | None = None  # in place of the inputs' gradients where no input will have one
 
     def inputs(self, args: tuple) -> tuple:
+        if not any(isinstance(a, Tensor) and a.requires_grad for a in args):
+            self.nothing = (None,) * len(args)
         return tuple(_gated(args, self._leaving))
 
     def outputs(self, y: Any) -> Any:
@@ -147,6 +150,8 @@ class _Gradients:
             changed = hook.hook(self.module, grads)
             grads = grads if changed is None else _as_tuple(changed)
         self.grad_output = grads
+        if self.nothing is not None and any(g is not None for g in self._leaving(self.nothing)):
+            raise ValueError("backward hook: expected None, as no input of the module requires grad")
         return grads
 
     def _leaving(self, grads: tuple) -> tuple:

@@ -11,6 +11,7 @@ from typing import Any
 
 from .hooks import Hooked
 from .state import Stateful
+from .tree import Tree
 
 __all__ = ["Module"]
 
@@ -80,7 +81,8 @@ class Module(Hooked, Stateful):
         return ""
 
     def __repr__(self) -> str:
-        inside = [f"({name}): " + repr(child).replace("\n", "\n  ") for name, child in self.named_children()]
+        parts = [(name, child) for name, child in self._members() if isinstance(child, Tree)]
+        inside = [f"({name}): " + repr(child).replace("\n", "\n  ") for name, child in parts]
         extra = self.extra_repr()
         if not inside:
             return f"{self._get_name()}({extra})"

@@ -25,6 +25,10 @@ class LoadResult(tuple):
     missing_keys = property(lambda self: self[0])
     unexpected_keys = property(lambda self: self[1])
 
+    def __repr__(self) -> str:
+        told = f"_IncompatibleKeys(missing_keys={self[0]}, unexpected_keys={self[1]})"
+        return told if any(self) else "<All keys matched successfully>"
+
 
 class Stateful(Tree):
     """The part of Module that saves, loads and converts."""

@@ -34,6 +34,27 @@ class Tree:
 
     _buffers: dict[str, bool]  # names of tensors that are buffers -> saved with the state?
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A parameter or module gives way to such or None only: a tensor in its place would not be learned.
+
+        A name that was a buffer's once stays one.
+        """
+        buffers = vars(self).get("_buffers", {})
+        if isinstance(value, Buffer):
+            buffers[name] = value.persistent
+        elif name in buffers or isinstance(vars(self).get(name), Parameter | Tree):
+            kind = Tensor if name in buffers else Parameter
+            if not isinstance(value, kind | Tree | None):
+                raise TypeError(
+                    f"{type(self).__name__}: expected a {kind.__name__}, Module or None ({name}), "
+                    f"got {type(value).__name__}; or del it first"
+                )
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        self._buffers.pop(name, None)
+
     # -- this module's own
 
     def _members(self) -> Iterator[tuple[str, Any]]:
@@ -130,7 +151,7 @@ class Tree:
             raise TypeError(
                 f"register_buffer: expected a Tensor or None ({name}), got {type(tensor).__name__}"
             )
-        self._new_name("register_buffer", name)
+        self._new_name("register_buffer", name, Tensor if name in self._buffers else None)
         self._buffers[name] = persistent
         setattr(self, name, tensor)
 
@@ -140,26 +161,30 @@ class Tree:
             raise TypeError(
                 f"register_parameter: expected a Parameter or None ({name}), got {type(param).__name__}"
             )
-        self._new_name("register_parameter", name)
+        self._new_name("register_parameter", name, Parameter)
         setattr(self, name, param)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Set an attribute that is a module."""
         if module is not None and not isinstance(module, Tree):
             raise TypeError(f"add_module: expected a Module or None ({name}), got {type(module).__name__}")
-        self._new_name("add_module", name)
+        self._new_name("add_module", name, Tree)
         setattr(self, name, module)
 
     register_module = add_module
 
-    def _new_name(self, what: str, name: str) -> None:
-        """Refuse names that are no names, or that the class itself uses."""
+    def _new_name(self, what: str, name: str, kind: type | None) -> None:
+        """Refuse names that are no names, that the class itself uses, or that another kind of thing has."""
         if not isinstance(name, str):
             raise TypeError(f"{what}: expected a string (name={name!r})")
         if not name or "." in name or hasattr(type(self), name):
             raise ValueError(
                 f"{what}: expected a name without dots, not {type(self).__name__}'s own (name={name!r})"
             )
+        held = vars(self).get(name)
+        if held is not None and (kind is None or not isinstance(held, kind)):
+            kind_held = type(held).__name__
+            raise ValueError(f"{what}: {type(self).__name__} has a {kind_held} there (name={name!r})")
 
     def get_submodule(self, target: str) -> Module:
         """The module at a dotted name; "" is this one."""

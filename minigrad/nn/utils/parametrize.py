@@ -251,9 +251,9 @@ def register_parametrization(
         )
     held = ParametrizationList([parametrization], original, unsafe)
     base = type_before_parametrizations(module)
-    delattr(module, tensor_name)
-    if module._buffers.pop(tensor_name, True) is False:
+    if not module._persistent(tensor_name, original):
         held._buffers["original"] = False
+    delattr(module, tensor_name)
     if not is_parametrized(module):
         module.parametrizations = ModuleDict()  # type: ignore[attr-defined]
     module.parametrizations[tensor_name] = held  # type: ignore[attr-defined]

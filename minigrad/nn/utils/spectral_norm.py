@@ -104,8 +104,6 @@ def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
         weight = handle.hook.compute(module, iterate=False)
     for end in ("", "_orig", "_u", "_v"):
         delattr(module, name + end)
-    for end in ("_u", "_v"):
-        del module._buffers[name + end]
     module.register_parameter(name, Parameter(weight))
     handle.remove()
     return module

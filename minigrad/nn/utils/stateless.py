@@ -85,7 +85,7 @@ def _put(module: Module, name: str, t: Tensor) -> None:
             f"functional_call: {name} stands in a tuple, where nothing can be replaced; use a list"
         )
     else:
-        setattr(holder, last, t)
+        vars(holder)[last] = t  # for the time of a call, a plain tensor may stand for a parameter
 
 
 def _items(holder: Any) -> dict[str, Any]:
