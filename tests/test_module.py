@@ -1,5 +1,7 @@
 """Modules and containers: loading is all or nothing, containers and layers are PyTorch's."""
 
+import copy
+import pickle
 from collections import OrderedDict
 
 import numpy as np
@@ -281,6 +283,38 @@ def hooked(nn, lib):
 def test_hooks_see_and_change_what_pytorchs_do():
     ours, theirs = both(hooked)
     assert ours == theirs
+
+
+def test_a_backward_hook_is_called_once_under_double_backward():
+    """The gradient of a gradient need not come by the module's output: then there is nothing for the hook to see."""
+    def twice(nn, lib):
+        calls, layer, x = [], nn.Tanh(), lib.tensor([0.5], requires_grad=True)
+        layer.register_full_backward_hook(lambda m, gi, go: calls.append(go[0].detach().numpy().tolist()))
+        grad = lib.autograd.grad if lib is not mg else mg.grad
+        (g,) = grad(layer(x).sum(), [x], create_graph=True)
+        (g * g).sum().backward()
+        return len(calls), round(float(x.grad[0].detach()), 5)
+
+    ours, theirs = both(twice)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_copies_of_modules_are_pytorchs(again):
+    """Gradients stay behind, and what was not saved is not saved."""
+    def copied(nn, lib):
+        m = nn.Linear(2, 1)
+        m.seen = nn.Buffer(lib.zeros(1), persistent=False)
+        m(lib.ones(1, 2)).sum().backward()
+        two = again(m)
+        two.other = again(nn.Buffer(lib.zeros(1)))
+        return list(two.state_dict()), [n for n, _ in two.named_buffers()], [p.grad is None for p in two.parameters()], type(two.weight).__name__
+
+    ours, theirs = both(copied)
+    assert ours == theirs
+    listed = nn.Module()
+    listed.all = [nn.Buffer(mg.zeros(1), persistent=False)]
+    assert not again(listed).state_dict()
 
 
 @pytest.mark.filterwarnings("ignore:Full backward hook is firing")

@@ -132,7 +132,8 @@ class _Gradients:
     """
 
     def __init__(self, module: Hooked) -> None:
-        self.module, self.grad_output = module, ()
+        self.module = module
+        self.grad_output: tuple | None = None  # there from the moment they enter until the hooks have seen them
         self.nothing: tuple | None = None  # in place of the inputs' gradients where no input will have one
 
     def inputs(self, args: tuple) -> tuple:
@@ -155,9 +156,12 @@ class _Gradients:
         return grads
 
     def _leaving(self, grads: tuple) -> tuple:
+        if self.grad_output is None:  # a gradient's gradient, which came by an input alone
+            return grads
         for hook in list(self.module._hooks.get("gradient", ())):
             changed = hook.hook(self.module, grads, self.grad_output)
             grads = grads if changed is None else _as_tuple(changed)
+        self.grad_output = None
         return grads
 
 

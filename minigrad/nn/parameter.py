@@ -23,6 +23,11 @@ class Parameter(Tensor):
         if requires_grad:
             self.requires_grad_()
 
+    def __deepcopy__(self, memo: dict) -> Parameter:
+        twin = super().__deepcopy__(memo)
+        twin.grad = None  # a copied model begins without gradients
+        return twin  # type: ignore[return-value]
+
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
 
@@ -36,6 +41,14 @@ class Buffer(Tensor):
         super().__init__(np.zeros(0, np.float32) if data is None else data)
         self._node = None
         self.persistent = persistent
+
+    def __deepcopy__(self, memo: dict) -> Buffer:
+        twin = super().__deepcopy__(memo)
+        twin.persistent = self.persistent  # type: ignore[attr-defined]
+        return twin  # type: ignore[return-value]
+
+    def __reduce__(self) -> tuple:
+        return (*super().__reduce__(), (None, {"persistent": self.persistent}))
 
 
 def as_parameter(value: Any) -> Any:
