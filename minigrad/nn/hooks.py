@@ -133,7 +133,7 @@ class _Gradients:
 
     def __init__(self, module: Hooked) -> None:
         self.module = module
-        self.grad_output: tuple | None = None  # there from the moment they enter until the hooks have seen them
+        self.grad_output: tuple | None = None  # from the moment they enter until the hooks have seen them
         self.nothing: tuple | None = None  # in place of the inputs' gradients where no input will have one
 
     def inputs(self, args: tuple) -> tuple:
