@@ -343,6 +343,8 @@ def test_what_pytorch_refuses_is_refused(call):
 
 
 def test_refused_when_made_not_when_used():
-    for make in (lambda: nn.GELU("fast"), lambda: nn.CELU(0.0), lambda: nn.Softshrink(-1.0), lambda: nn.RReLU(0.5, 0.2), lambda: nn.PReLU(0)):
+    for make in (lambda: nn.GELU("fast"), lambda: nn.CELU(0.0), lambda: nn.Softshrink(-1.0), lambda: nn.RReLU(0.5, 0.2), lambda: nn.PReLU(0), lambda: nn.Softplus(0)):
         with pytest.raises(ValueError, match=":"):
             make()
+    with pytest.raises(ValueError, match="beta=0"):  # where PyTorch gives inf
+        F.softplus(mg.ones(2), beta=0)

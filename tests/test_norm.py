@@ -128,7 +128,7 @@ def test_channel_functions_with_any_of_weight_and_bias(shape, with_weight, with_
 
 
 @quick
-@given(shapes, st.sampled_from([1.0, 2.0, 3.0, 0.5, float("inf")]), st.integers(0, 2), st.sampled_from([1e-12, 5.0]))
+@given(shapes, st.sampled_from([0, 1.0, 2.0, 3.0, 0.5, float("inf")]), st.integers(0, 2), st.sampled_from([1e-12, 5.0]))
 def test_normalize(shape, p, dim, eps):
     x, dim = normal(*shape), dim % len(shape)
     agree(lambda x: F.normalize(x, p, dim, eps), lambda x: TF.normalize(x, p, dim, eps), x)

@@ -59,6 +59,7 @@ FUNCTIONS = [
     lambda t: np.sort(t, axis=0, kind="stable"),
     lambda t: np.linalg.norm(t),
     lambda t: np.linalg.norm(t, "fro"),
+    lambda t: np.linalg.norm(t, 0, axis=1),
     lambda t: np.linalg.norm(t, 1, axis=1),
     lambda t: np.linalg.norm(t, 3, axis=0),
     lambda t: np.take_along_axis(t, np.array([[0]]), 1),

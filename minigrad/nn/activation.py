@@ -240,6 +240,8 @@ class Softplus(_Activation):
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
+        if beta == 0:
+            raise ValueError(f"Softplus: expected a number other than 0 (beta={beta})")
         self.beta, self.threshold = beta, threshold
 
 

@@ -230,7 +230,9 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 
 def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
-    """log(1 + e^(beta x)) / beta; x itself where beta x > threshold."""
+    """log(1 + e^(beta x)) / beta; x itself where beta x > threshold. ValueError for beta 0."""
+    if beta == 0:
+        raise ValueError(f"softplus: expected a number other than 0 (beta={beta})")
     return A.softplus(input, beta=beta, threshold=threshold)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ...engine.backend import xp_of
@@ -40,16 +38,11 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     return sum((x1 / lengths[0]) * (x2 / lengths[1]), dim)
 
 
-def _length(x: Tensor, p: float, dim: int, keepdim: bool = False) -> Any:
-    """|x|_p; for p = 0 how many elements are not 0, which is constant between its jumps."""
-    return sum((x != 0).astype(x.dtype), dim, keepdim) if p == 0 else norm(x, p, dim, keepdim)
-
-
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
     """|x1 - x2 + eps|_p over the last axis: (..., D) and (..., D) -> (...,); the shapes broadcast."""
-    return _length(x1 - x2 + eps, p, -1, keepdim)
+    return norm(x1 - x2 + eps, p, -1, keepdim)
 
 
 def pdist(input: Tensor, p: float = 2) -> Tensor:
@@ -60,4 +53,4 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
         raise ValueError(f"pdist: expected p >= 0 (p={p})")
     n, xp = len(input), xp_of(input._data)
     first, second = xp.nonzero(xp.tri(n, k=-1, dtype=bool).T)
-    return _length(take(input, wrap(first, None), 0) - take(input, wrap(second, None), 0), p, 1)
+    return norm(take(input, wrap(first, None), 0) - take(input, wrap(second, None), 0), p, 1)
