@@ -249,6 +249,18 @@ def test_a_cycle_ends_and_leaves_the_schedule_where_it_was():
     assert (schedule.state_dict(), state_of(schedule.optimizer)) == before
 
 
+def test_a_checkpoint_of_a_cycle_at_its_end_can_be_loaded():
+    """OneCycleLR counts one step more than its straight lines have: the last rate lies below 0."""
+    o = optimiser(mg, 2)
+    schedule = lr_scheduler.OneCycleLR(o, 0.1, total_steps=8, anneal_strategy="linear", cycle_momentum=False)
+    for _ in range(8):
+        schedule.step()
+    assert o.param_groups[0]["lr"] < 0
+    again = optimiser(mg, 2)
+    again.load_state_dict(o.state_dict())
+    assert again.param_groups[0]["lr"] == o.param_groups[0]["lr"]
+
+
 def test_a_state_of_another_schedule_is_refused():
     one, other = lr_scheduler.StepLR(optimiser(mg), 3), lr_scheduler.ExponentialLR(optimiser(mg), 0.9)
     with pytest.raises(ValueError, match="another schedule, with 'step_size'"):

@@ -130,8 +130,11 @@ class Optimizer(Hooked):
                     f"{self._name}: there is one implementation here, {name} cannot be chosen "
                     f"({name}={group[name]!r}); leave it out"
                 )
-        for name in self._limits.keys() & group.keys():
-            self._check_number(name, group[name], *self._limits[name])
+        limits = self._limits
+        if "initial_lr" in group:  # a schedule's: OneCycleLR's straight lines end below 0
+            limits = {**limits, "lr": (-INF, INF)}
+        for name in limits.keys() & group.keys():
+            self._check_number(name, group[name], *limits[name])
         if "betas" in group:
             self._check_pair("betas", group["betas"])
             for i, beta in enumerate(group["betas"]):
