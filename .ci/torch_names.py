@@ -71,7 +71,18 @@ NOTES = {
     "Muon": "in full precision; PyTorch orthogonalises in bfloat16",
     "scaled_dot_product_attention": "a row masked everywhere gives 0",
     "Embedding": "gradients are dense: sparse=True is refused",
-    "EmbeddingBag": "gradients are dense: sparse=True is refused",
+    **dict.fromkeys(
+        ("EmbeddingBag", "embedding_bag"),
+        "gradients are dense: sparse=True is refused; scale_grad_by_freq counts right, where PyTorch's counts slip",
+    ),
+    **dict.fromkeys(("CTCLoss", "ctc_loss"), "the true gradient also of inputs that are no log-probabilities"),
+    **dict.fromkeys(
+        ("CosineSimilarity", "cosine_similarity"), "the true gradient also of a vector shorter than eps"
+    ),
+    **dict.fromkeys(
+        ("ConstantLR", "LinearLR"), "total_iters=0 does not hold the rate at its first factor for ever"
+    ),
+    "Adagrad": "a group's own initial_accumulator_value counts",
 }  # fmt: skip
 DEPRECATED_ARGUMENTS = {"size_average", "reduce", "min_value", "max_value", "_stacklevel"}
 
