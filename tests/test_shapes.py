@@ -63,7 +63,7 @@ def test_sizes_are_those_of_the_layers(n, k, s, p, d, ceil, extra):
 @pytest.mark.parametrize("make", [
     lambda: nn.conv_output_size(4, 7), lambda: nn.conv_output_size(0, 1), lambda: nn.conv_output_size(8, 3, 0),
     lambda: nn.conv_output_size(8, 3, 2, "same"), lambda: nn.conv_output_size((8, 8), 3, padding="causal"), lambda: nn.pool_output_size(2, 3),
-    lambda: nn.conv_transpose_output_size(4, 3, output_padding=1), lambda: nn.conv_output_size((8, 8), (3, 3, 3)),
+    lambda: nn.conv_transpose_output_size(4, 3, output_padding=1), lambda: nn.conv_transpose_output_size((4, 1), 2, padding=1), lambda: nn.conv_output_size((8, 8), (3, 3, 3)),
     lambda: nn.receptive_field(nn.Sequential(nn.ReLU())), lambda: nn.receptive_field(nn.Sequential(nn.Conv1d(1, 1, 3), nn.Flatten())),
     lambda: nn.receptive_field(nn.Sequential(nn.Conv1d(1, 1, 3), nn.Conv2d(1, 1, 3))),
 ])  # fmt: skip
@@ -239,6 +239,16 @@ class Odd(nn.Module):
 
     def forward(self, x, y):
         return self.twin(self.once(self.once(x * self.scale))) @ y
+
+
+class Named(nn.Linear):
+    def forward(self, x):
+        y = super().forward(x)
+        return {"scores": y, "both": (x, y)}
+
+
+def test_results_by_name():
+    assert nn.explain_shapes(Named(4, 3), (2, 4)).rows[0].output_shape == {"scores": (2, 3), "both": ((2, 4), (2, 3))}
 
 
 def test_layers_that_no_table_knows():

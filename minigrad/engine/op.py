@@ -35,7 +35,9 @@ from .vjp import Plan
 __all__ = ["elementwise", "op", "reference_mode"]
 
 REGISTRY: dict[str, Op] = {}
-SPELLINGS = {"dim": "axis", "keepdim": "keepdims", "input": "x"}  # PyTorch's names are heard too
+SPELLINGS = {  # PyTorch's names are heard too
+    "dim": "axis", "dims": "axis", "keepdim": "keepdims", "input": "x", "shifts": "shift", "diagonal": "k",
+}  # fmt: skip
 
 
 class _KernelMode(threading.local):

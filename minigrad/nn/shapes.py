@@ -199,7 +199,9 @@ class _Run:
 
 
 def _shape(y: Any) -> Any:
-    """The shape of a tensor, or of each in a tuple or list."""
+    """The shape of a tensor, or of each in a tuple, list or dictionary."""
+    if isinstance(y, dict):
+        return {key: _shape(part) for key, part in y.items()}
     if isinstance(y, tuple | list):
         return tuple(_shape(part) for part in y)
     return y.shape if isinstance(y, Tensor) else None

@@ -107,11 +107,11 @@ def conv_transpose_output_size(
     extra = check_output_padding(name, output_padding, stride, dilation)
     sizes = []
     for n, k, s, p, d, e in zip(lengths, kernel, stride, pads, dilation, extra, strict=True):
-        sizes.append(
-            OutputSize(
-                transposed_length(n, k, s, p, d, e), f"{s}*({n} - 1) + {d}*({k} - 1) + 1 - 2*{p} + {e}"
-            )
-        )
+        text = f"{s}*({n} - 1) + {d}*({k} - 1) + 1 - 2*{p} + {e}"
+        length = transposed_length(n, k, s, p, d, e)
+        if length < 1:
+            raise ValueError(f"{name}: padding={pads} leaves nothing of the output, {text} = {length}")
+        sizes.append(OutputSize(length, text))
     return _one_or_all(size, tuple(sizes))
 
 

@@ -101,10 +101,10 @@ def normal(
     )
 
 
-def randint(
-    low: int, high: int | None = None, size: Any = (), device: Any = None, generator: Any = None
-) -> Tensor:
-    """Integers in [low, high), or [0, low) with one bound."""
+def randint(low: int, high: Any = None, size: Any = (), device: Any = None, generator: Any = None) -> Tensor:
+    """Integers in [low, high), or [0, low) with one bound; randint(10, (2, 3)) is PyTorch's."""
+    if isinstance(high, tuple | list) and size == ():
+        high, size = None, high
     low, high = (0, low) if high is None else (low, high)
     xp, g = _draw(device, generator)
     return _born(g.integers(low, high, _shape("randint", (size,)), xp), False)

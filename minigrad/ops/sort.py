@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.backend import Array, xp_of
-from ..engine.op import op
+from ..engine.op import op, spelt_either_way
 from ..engine.tensor import NUMPY, Tensor
 from .index import take_along_axis
 from .shape import axes_of
@@ -39,6 +39,7 @@ def sort(x: Any, axis: int = -1, descending: bool = False) -> Any:
     return take_along_axis(x, argsort(x, axis, descending), axis)
 
 
+@spelt_either_way
 def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> tuple[Any, Any]:
     """The k largest (or smallest) elements along an axis, in order, and their indices.
 
