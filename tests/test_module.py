@@ -241,6 +241,12 @@ def reassigned(nn, lib):
     m.register_buffer("gone", lib.ones(1))
     del m.gone
     m.gone = lib.ones(1)
+    m.learned = nn.Buffer(lib.zeros(1), persistent=False)
+    m.learned = nn.Parameter(lib.zeros(1))
+    m.register_buffer("unsaved", nn.Buffer(lib.zeros(1)), persistent=False)
+    m.more = nn.ModuleList([nn.ReLU(), nn.Tanh()])
+    delattr(m.more, "0")
+    m.more.extend([nn.Linear(1, 1, bias=False), nn.Bilinear(1, 1, 1, bias=False)])
     return sorted(n for n, _ in m.named_buffers()), sorted(m.state_dict()), m.state_dict()["mean"].tolist()
 
 

@@ -64,8 +64,8 @@ class _List(Module):
         """Add several at the end."""
         if not isinstance(items, Iterable):
             raise TypeError(f"{type(self).__name__}: expected an iterable, got {type(items).__name__}")
-        for item in [self._checked(i) for i in items]:  # all or none
-            self.append(item)
+        for i, item in enumerate([self._checked(i) for i in items], len(self)):  # all or none
+            setattr(self, str(i), item)
         return self
 
     def insert(self, index: int, item: Any) -> Any:

@@ -39,16 +39,18 @@ class Tree:
 
         A name that was a buffer's once stays one.
         """
-        buffers = vars(self).get("_buffers", {})
+        buffers, held = vars(self).get("_buffers", {}), vars(self).get(name)
+        fits = value is None or (name in buffers and isinstance(value, Tensor))
         if isinstance(value, Buffer):
             buffers[name] = value.persistent
-        elif name in buffers or isinstance(vars(self).get(name), Parameter | Tree):
-            kind = Tensor if name in buffers else Parameter
-            if not isinstance(value, kind | Tree | None):
-                raise TypeError(
-                    f"{type(self).__name__}: expected a {kind.__name__}, Module or None ({name}), "
-                    f"got {type(value).__name__}; or del it first"
-                )
+        elif isinstance(value, Parameter | Tree):
+            buffers.pop(name, None)
+        elif not fits and (name in buffers or isinstance(held, Parameter | Tree)):
+            kind = "Tensor" if name in buffers else "Parameter"
+            raise TypeError(
+                f"{type(self).__name__}: expected a {kind}, Module or None ({name}), "
+                f"got {type(value).__name__}; or del it first"
+            )
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
@@ -152,8 +154,8 @@ class Tree:
                 f"register_buffer: expected a Tensor or None ({name}), got {type(tensor).__name__}"
             )
         self._new_name("register_buffer", name, Tensor if name in self._buffers else None)
-        self._buffers[name] = persistent
         setattr(self, name, tensor)
+        self._buffers[name] = persistent
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Set an attribute that is a parameter, or None where the layer goes without."""
