@@ -163,7 +163,8 @@ def test_transforms_reach_through_subsets_and_other_collate_functions():
             batches = [(x.numpy(), y.numpy()) for x, y in DataLoader(wrapped, 2, collate_fn=collate)]
             assert np.concatenate([y for _, y in batches]).tolist() == list(range(3, 9))
             assert all((x == X[y] + 1000).all() for x, y in batches)
-    both = ConcatDataset([dataset, TensorDataset(X, Y)])
+    both = dataset + TensorDataset(X, Y)
+    assert isinstance(both, ConcatDataset)
     values = np.concatenate([x.numpy() for x, _ in DataLoader(both, 7)])
     assert (values == np.concatenate([X + 1000, X])).all()
     (batch,) = DataLoader(dataset, 23, collate_fn=list)

@@ -32,6 +32,9 @@ class Dataset:
     def __len__(self) -> int:
         raise TypeError(f"{type(self).__name__}: has no __len__; define one")
 
+    def __add__(self, other: Any) -> ConcatDataset:
+        return ConcatDataset([self, other])
+
 
 class IterableDataset(Dataset):
     """Base class for data that come as a stream: define `__iter__`; order is the stream's own.

@@ -47,7 +47,7 @@ class DataLoader:
     def __init__(
         self,
         dataset: Any,
-        batch_size: int | None = 1,
+        batch_size: int = 1,
         shuffle: bool | None = None,
         sampler: Iterable[int] | None = None,
         batch_sampler: Iterable[Any] | None = None,
