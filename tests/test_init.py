@@ -79,6 +79,7 @@ def test_gains(name):
     [
         lambda lib, new: lib.eye_(new(2, 3, 4)), lambda lib, new: lib.dirac_(new(2, 3)), lambda lib, new: lib.dirac_(new(3, 3, 3), 2),
         lambda lib, new: lib.sparse_(new(2, 3, 4), 0.1), lambda lib, new: lib.xavier_uniform_(new(3)), lambda lib, new: lib.orthogonal_(new(3)),
+        lambda lib, new: lib.normal_(new(2, 3), 0.0, -1.0), lambda lib, new: lib.uniform_(new(2, 3), 2.0, 1.0),
         lambda lib, new: lib.kaiming_normal_(new(2, 3), mode="fan"), lambda lib, new: lib.calculate_gain("nothing"),
     ],
 )  # fmt: skip

@@ -89,6 +89,7 @@ REFUSED = {
     "mse shapes": lambda n, f, t: f.mse_loss(t(OK), t([1.0, 2.0, 3.0])),
     "bce shapes": lambda n, f, t: f.binary_cross_entropy(t([0.5]), t([[0.5]])),
     "bce range": lambda n, f, t: f.binary_cross_entropy(t([1.5]), t([0.5])),
+    "bce target": lambda n, f, t: f.binary_cross_entropy(t([0.5]), t([2.0])),
     "bce nan": lambda n, f, t: f.binary_cross_entropy(t([float("nan")]), t([0.5])),
     "bce weight": lambda n, f, t: f.binary_cross_entropy(t([0.5, 0.5]), t([0.5, 0.5]), t([1.0, 1.0, 1.0])),
     "logits shapes": lambda n, f, t: f.binary_cross_entropy_with_logits(t([0.5]), t([[0.5]])),

@@ -197,6 +197,14 @@ def test_all_labels_ignored_leaves_the_parameters_alone(how):
         assert (x.grad.numpy() == 0).all()
 
 
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool"])
+@pytest.mark.parametrize("name", ["binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div", "mse_loss", "multilabel_soft_margin_loss", "poisson_nll_loss"])
+def test_whole_targets_widen_nothing(name, dtype):
+    x, t = mg.tensor([[0.5, 0.25]], requires_grad=True), mg.tensor([[1, 0]])
+    loss = getattr(F, name)(x, t.astype(dtype))
+    assert loss.dtype == "float32" and loss.item() == getattr(F, name)(x, t.astype("float32")).item()
+
+
 WEIGHTED = {
     "cross_entropy": lambda f, x, t, w: f.cross_entropy(x, t, w), "nll_loss": lambda f, x, t, w: f.nll_loss(x, t, w),
     "multi_margin_loss": lambda f, x, t, w: f.multi_margin_loss(x, t, weight=w), "linear": lambda f, x, t, w: f.linear_cross_entropy(x, x.detach(), t, weight=w),

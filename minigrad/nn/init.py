@@ -61,11 +61,15 @@ def _fan(tensor: Tensor, mode: str) -> int:
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
     """Uniform in [a, b)."""
+    if not a <= b:
+        raise ValueError(f"uniform_: expected a <= b (a={a}, b={b})")
     return _write(tensor, _generator(generator).uniform(a, b, tensor.shape, np.float64, xp_of(_raw(tensor))))
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
     """Normal with the given mean and standard deviation."""
+    if not std >= 0:
+        raise ValueError(f"normal_: expected a standard deviation >= 0 (std={std})")
     z = _generator(generator).standard_normal(tensor.shape, np.float64, xp_of(_raw(tensor)))
     return _write(tensor, mean + std * z)
 

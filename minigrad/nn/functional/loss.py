@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.backend import is_float
 from ...engine.tensor import Tensor
 from ...ops import loss as _loss
 from ...ops.activation import logsigmoid
@@ -50,6 +51,11 @@ def _same_shape(name: str, input: Any, target: Any, what: str = "target") -> Non
         raise ValueError(
             f"{name}: expected {what} of shape {np.shape(input)}, got {np.shape(target)}; reshape one of them"
         )
+
+
+def in_dtype_of(input: Tensor, target: Tensor) -> Tensor:
+    """A target of whole numbers or booleans as floats, so that arithmetic with it widens nothing."""
+    return target if is_float(target.dtype) else target.astype(input.dtype)
 
 
 def check_constant(name: str, **weights: Tensor | None) -> None:
@@ -137,14 +143,16 @@ def binary_cross_entropy(
 ) -> Tensor:
     """-(t log x + (1 - t) log(1 - x)) for probabilities x; the logarithms are held above -100, as in PyTorch.
 
-    Raises ValueError for x outside [0, 1] and for shapes that differ.
+    Raises ValueError for x or t outside [0, 1] and for shapes that differ.
     """
     _same_shape("binary_cross_entropy", input, target)
     check_constant("binary_cross_entropy", weight=weight)
-    if not bool(((input._data >= 0) & (input._data <= 1)).all()):  # said so, NaN is refused too
-        raise ValueError(
-            "binary_cross_entropy: expected probabilities in [0, 1]; use the with_logits form for scores"
-        )
+    for what, p in (("input", input), ("target", target)):
+        if not bool(((p._data >= 0) & (p._data <= 1)).all()):  # said so, NaN is refused too
+            raise ValueError(
+                f"binary_cross_entropy: expected probabilities in [0, 1] ({what}); "
+                "use the with_logits form for scores"
+            )
     losses = _loss.binary_cross_entropy(input, target)
     return reduced("binary_cross_entropy", losses if weight is None else losses * weight, reduction)
 
@@ -168,6 +176,7 @@ def binary_cross_entropy_with_logits(
     name = "binary_cross_entropy_with_logits"
     _same_shape(name, input, target)
     check_constant(name, weight=weight, pos_weight=pos_weight)
+    target = in_dtype_of(input, target)
     scale = 1.0 if pos_weight is None else 1.0 + (pos_weight - 1.0) * target
     losses = (1.0 - target) * input - scale * logsigmoid(input)
     return reduced(name, losses if weight is None else losses * weight, reduction)
@@ -179,6 +188,7 @@ def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: b
     'batchmean' divides the sum by the batch size, which is the divergence; 'mean' divides by all elements.
     """
     check_reduction("kl_div", reduction, ("batchmean",))
+    target = in_dtype_of(input, target)
     if log_target:
         losses = exp(target) * (target - input)
     else:

@@ -15,7 +15,7 @@ from ...ops.reduce import sum
 from ...ops.shape import expand_dims
 from .class_loss import check_class_weight
 from .distance import pairwise_distance
-from .loss import check_constant, check_positive, check_reduction, reduced
+from .loss import check_constant, check_positive, check_reduction, in_dtype_of, reduced
 
 __all__ = [
     "cosine_embedding_loss",
@@ -149,6 +149,7 @@ def multilabel_soft_margin_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
 ) -> Tensor:
     """The mean over classes (the last axis) of -(t log sigmoid(x) + (1 - t) log sigmoid(-x)), t = 0 or 1."""
+    target = in_dtype_of(input, target)
     losses = -(target * logsigmoid(input) + (1.0 - target) * logsigmoid(-input))
     losses = losses if weight is None else losses * weight
     return reduced("multilabel_soft_margin_loss", sum(losses, -1) * (1.0 / input.shape[-1]), reduction)
