@@ -29,6 +29,14 @@ def test_a_load_that_fails_names_every_key_and_changes_nothing():
         np.testing.assert_array_equal(value.numpy(), before[name])
 
 
+def test_a_value_that_is_no_number_changes_nothing():
+    layer = nn.Linear(2, 1)
+    before = layer.weight.detach().numpy().copy()
+    with pytest.raises(ValueError):
+        layer.load_state_dict({"weight": np.ones((1, 2)), "bias": np.array(["x"])})
+    np.testing.assert_array_equal(layer.weight.detach().numpy(), before)
+
+
 def test_what_was_loaded_is_a_copy():
     model = nn.Linear(3, 2)
     source = np.ones((2, 3), np.float32)

@@ -99,9 +99,9 @@ class Stateful(Tree):
             raise ValueError(
                 f"load_state_dict: {type(self).__name__} was left as it was; {'; '.join(faults)}"
             )
-        for name, t in own.items():
-            if name in given:
-                _take(t, given[name], assign)
+        values = [(t, _read(t, given[name], assign)) for name, t in own.items() if name in given]
+        for t, value in values:  # all of them could be read
+            _take(t, value)
         for name, module in extras.items():
             if name in given:
                 module.set_extra_state(given[name])
@@ -195,14 +195,19 @@ def _misfits(own: dict[str, Tensor], given: Mapping[str, Any]) -> list[str]:
     return [f"misshapen: {'; '.join(wrong)}"] if wrong else []
 
 
-def _take(t: Tensor, value: Any, assign: bool) -> None:
-    """Copy a value into a tensor's memory, in the tensor's dtype or (assign) the value's."""
+def _read(t: Tensor, value: Any, assign: bool) -> Any:
+    """A value as an array on the tensor's device, in the tensor's dtype or (assign) the value's."""
     raw = t.device.xp.asarray(getattr(value, "_data", value))
-    if assign and raw.dtype != t.dtype and is_float(raw.dtype):
+    return raw if assign and is_float(raw.dtype) else raw.astype(t.dtype, copy=False)
+
+
+def _take(t: Tensor, raw: Any) -> None:
+    """Copy an array into a tensor's memory, or into new memory of another dtype."""
+    if raw.dtype != t.dtype:
         _replace(t, raw.copy(), raw.dtype)
-        return
-    t._data[...] = raw.astype(t.dtype, copy=False)
-    mutated(t._data)
+    else:
+        t._data[...] = raw
+        mutated(t._data)
 
 
 def _replace(t: Tensor, data: Any, dtype: np.dtype | None) -> None:
