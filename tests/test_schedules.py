@@ -240,6 +240,20 @@ def test_two_schedules_of_one_optimiser_multiply_and_respect_what_a_user_sets():
     close(*rates)
 
 
+def test_a_decay_that_is_over_leaves_the_rate_to_others():
+    rates = []
+    for lib, schedules in ((mg, lr_scheduler), (torch, theirs_)):
+        o = optimiser(lib, 2)
+        parts = [schedules.LambdaLR(o, lambda e: 1 / (1 + e)), schedules.PolynomialLR(o, 3), schedules.LinearLR(o, 0.5, 0.0, 2)]
+        schedule = schedules.ChainedScheduler(parts)
+        rates.append([])
+        for _ in range(7):
+            schedule.step()
+            rates[-1].append(schedule.get_last_lr())
+    close(*rates)
+    assert rates[0][-1][0] > 0
+
+
 def test_a_cycle_ends_and_leaves_the_schedule_where_it_was():
     schedule = lr_scheduler.OneCycleLR(optimiser(mg), 1.0, total_steps=3)
     [schedule.step() for _ in range(3)]

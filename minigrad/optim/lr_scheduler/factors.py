@@ -37,6 +37,8 @@ class _Scaled(LRScheduler):
         if self._waits and self._is_initial and epoch > 0:
             return self._rates()
         new, old = self._scale(epoch), 1.0 if epoch == 0 else self._scale(epoch - 1)
+        if new == old:  # over, at 0 perhaps: what others make of the rate stays
+            return self._rates()
         if old == 0.0:
             return self._get_closed_form_lr()
         return [lr * (new / old) for lr in self._rates()]
