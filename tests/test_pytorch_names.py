@@ -28,6 +28,7 @@ CALLS = {
     "clamp": lambda lib, x, y: x.clamp(2.0, 4.0) + lib.clamp(x, min=3.0),
     "new": lambda lib, x, y: x.new_zeros(2, 3) + x.new_ones((2, 3)) + x.new_full((2, 3), 4.0) + x.new_tensor([[1.0, 2.0, 3.0]]),
     "comparisons": lambda lib, x, y: (lib.eq(x, 2.0), lib.ne(x, 2.0), lib.lt(x, 2.0), lib.le(x, 2.0), lib.gt(x, 2.0), lib.ge(x, 2.0), x.eq(2.0).sum()),
+    "running": lambda lib, x, y: x.cumsum(dim=1) + x.cumprod(dim=0) + lib.cumsum(x, dim=-1),
     "topk": lambda lib, x, y: lib.topk(x, 2, dim=0)[0] + x.topk(2, dim=0, largest=False)[0],
     "flip": lambda lib, x, y: x.flip(dims=[1]) + lib.flip(x, dims=(0, 1)),
     "roll": lambda lib, x, y: x.roll(shifts=1, dims=1) + lib.roll(x, 1, dims=0),

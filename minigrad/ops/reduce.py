@@ -273,7 +273,7 @@ def max_(a: int, b: int) -> int:
 
 def _running(f: Any) -> Any:
     """NumPy's running reductions flatten by default."""
-    return lambda x, axis=None: f(x.reshape(-1), 0) if axis is None else f(x, axis)
+    return spelt_either_way(lambda x, axis=None: f(x.reshape(-1), 0) if axis is None else f(x, axis))
 
 
 NUMPY[np.sum] = NUMPY[np.add.reduce] = Tensor.sum = sum
