@@ -169,7 +169,15 @@ class BCELoss(_WeightedLoss):
 
 
 class BCEWithLogitsLoss(_WeightedLoss):
-    """BCELoss of sigmoid(x), stable for any x; pos_weight multiplies the loss of t = 1."""
+    """BCELoss of sigmoid(x), stable for any x; pos_weight multiplies the loss of t = 1.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([0.0], requires_grad=True)
+    >>> loss = mg.nn.BCEWithLogitsLoss()(x, mg.tensor([1.0]))
+    >>> loss.backward()
+    >>> round(loss.item(), 6), x.grad
+    (0.693147, tensor([-0.5]))
+    """
 
     _function = F.binary_cross_entropy_with_logits
 
@@ -184,7 +192,16 @@ class BCEWithLogitsLoss(_WeightedLoss):
 
 
 class NLLLoss(_WeightedLoss):
-    """-w[t] x[t] for log-probabilities x (N, C, ...), averaged over the weights."""
+    """-w[t] x[t] for log-probabilities x (N, C, ...), averaged over the weights.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([[-1.0, -2.0], [-3.0, -4.0]], requires_grad=True)
+    >>> loss = mg.nn.NLLLoss()(x, mg.tensor([0, 1]))
+    >>> loss.backward()
+    >>> loss.item(), x.grad
+    (2.5, tensor([[-0.5,  0. ],
+           [ 0. , -0.5]]))
+    """
 
     _function = F.nll_loss
 

@@ -90,6 +90,14 @@ class AdamW(Adam):
     """Adam with the weight decay apart from the gradient: p <- p (1 - lr weight_decay) first.
 
     Loshchilov & Hutter 2019.
+
+    >>> import minigrad as mg
+    >>> p = mg.tensor([1.0], requires_grad=True)
+    >>> opt = mg.optim.AdamW([p], lr=0.1, weight_decay=0.5)
+    >>> (p * p).sum().backward()
+    >>> _ = opt.step()
+    >>> round(p.item(), 6)
+    0.85
     """
 
     def __init__(

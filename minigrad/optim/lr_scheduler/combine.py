@@ -54,7 +54,19 @@ class _Combined(LRScheduler):
 
 
 class SequentialLR(_Combined):
-    """schedulers[i] from milestones[i - 1] on, each counting from 0: a warm-up, then a decay."""
+    """schedulers[i] from milestones[i - 1] on, each counting from 0: a warm-up, then a decay.
+
+    >>> import minigrad as mg
+    >>> from minigrad.optim.lr_scheduler import ConstantLR, ExponentialLR, SequentialLR
+    >>> opt = mg.optim.SGD([mg.ones(2, requires_grad=True)], lr=1.0)
+    >>> parts = [ConstantLR(opt, 0.1, total_iters=2), ExponentialLR(opt, 0.5)]
+    >>> schedule, rates = SequentialLR(opt, parts, milestones=[2]), []
+    >>> for epoch in range(5):
+    ...     rates.append(schedule.get_last_lr()[0])
+    ...     schedule.step()
+    >>> rates
+    [0.1, 0.1, 1.0, 0.5, 0.25]
+    """
 
     def __init__(
         self,

@@ -11,7 +11,15 @@ __all__ = ["CosineAnnealingLR", "CosineAnnealingWarmRestarts"]
 
 
 class CosineAnnealingLR(LRScheduler):
-    """eta_min + (lr - eta_min) (1 + cos(pi epoch / T_max)) / 2. Loshchilov & Hutter 2017, eq. 5."""
+    """eta_min + (lr - eta_min) (1 + cos(pi epoch / T_max)) / 2. Loshchilov & Hutter 2017, eq. 5.
+
+    >>> import minigrad as mg
+    >>> opt = mg.optim.SGD([mg.ones(2, requires_grad=True)], lr=1.0)
+    >>> schedule = mg.optim.lr_scheduler.CosineAnnealingLR(opt, T_max=2)
+    >>> schedule.step()
+    >>> round(schedule.get_last_lr()[0], 6)
+    0.5
+    """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
         check_count(self, T_max=T_max)
