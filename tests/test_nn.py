@@ -331,6 +331,7 @@ ERRORS = [
     (lambda: nn.BatchNorm2d(3)(mg.ones(1, 3, 1, 1)), r"more than 1 value per channel"),
     (lambda: nn.BatchNorm2d(3)(mg.ones(1, 4, 2, 2)), r"num_features=3 on axis 1"),
     (lambda: nn.Dropout(1.5), r"p=1.5"),
+    (lambda: nn.MultiheadAttention(2, 1, dropout=1.5), r"dropout=1.5"),
     (lambda: F.cross_entropy(mg.zeros(20, 10), mg.tensor([3] * 17 + [12] * 3)), r"target\[17\] = 12, expected 0 <= target < 10"),
     (lambda: F.cross_entropy(mg.zeros(2, 10), mg.tensor([1, 2, 3])), r"expected target of shape \(2,\)"),
     (lambda: F.mse_loss(mg.zeros(4), mg.zeros(4, 1)), r"expected target of shape \(4,\), got \(4, 1\)"),

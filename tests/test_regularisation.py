@@ -290,6 +290,12 @@ def test_the_norm_of_half_gradients_is_finite():
     np.testing.assert_allclose(p.grad.numpy(), [3.0, 4.0], rtol=1e-3)
 
 
+@pytest.mark.parametrize("call", [lambda: nn.Dropout("a"), lambda: F.dropout(mg.ones(2), "a"), lambda: nn.MultiheadAttention(2, 1, dropout="a")])
+def test_a_probability_that_is_no_number_is_a_type_error(call):
+    with pytest.raises(TypeError, match=r"expected a probability in \[0, 1\] \((p|dropout)='a'\)"):
+        call()
+
+
 def test_clipping_keeps_float32_and_takes_one_tensor():
     p = mg.zeros(2, requires_grad=True)
     p.grad = mg.tensor([3.0, 4.0])

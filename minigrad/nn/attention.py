@@ -13,6 +13,7 @@ from ..ops.softmax import softmax
 from ..ops.trig import tanh
 from . import functional as F
 from . import init
+from .functional.dropout import check_probability
 from .linear import Linear
 from .module import Module
 from .parameter import check_size, new_parameter
@@ -66,8 +67,7 @@ class MultiheadAttention(Module):
                 f"MultiheadAttention: expected embed_dim divisible by num_heads "
                 f"(embed_dim={embed_dim}, num_heads={num_heads})"
             )
-        if not 0.0 <= dropout <= 1.0:
-            raise ValueError(f"MultiheadAttention: expected a probability in [0, 1] (dropout={dropout})")
+        check_probability("MultiheadAttention", dropout=dropout)
         self.embed_dim, self.kdim, self.vdim = embed_dim, kdim, vdim
         self.num_heads, self.head_dim = num_heads, embed_dim // num_heads
         self.dropout, self.batch_first, self.add_zero_attn = dropout, batch_first, add_zero_attn

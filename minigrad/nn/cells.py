@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..engine.backend import is_float
 from ..engine.tensor import Tensor, wrap
 from ..ops.recurrent import gru_step, lstm_step, rnn_step
 from ..ops.shape import expand_dims, squeeze
@@ -23,9 +24,10 @@ __all__ = [
 def check_dtype(name: str, x: Tensor, weight: Tensor) -> None:
     """Input and weights must be of one dtype."""
     if x.dtype != weight.dtype:
+        other = f" or module.to('{x.dtype}')" if is_float(x.dtype) else ""
         raise TypeError(
             f"{name}: expected input of the weights' dtype {weight.dtype}, got {x.dtype}; "
-            f"use x.to('{weight.dtype}') or module.to('{x.dtype}')"
+            f"use x.to('{weight.dtype}'){other}"
         )
 
 
@@ -33,7 +35,7 @@ def check_state(name: str, state: Any, x: Tensor, shape: tuple[int, ...]) -> Non
     """A state must be a Tensor of the input's dtype, and of the given shape."""
     if not isinstance(state, Tensor) or state.dtype != x.dtype:
         got = state.dtype if isinstance(state, Tensor) else type(state).__name__
-        raise TypeError(f"{name}: expected a state of the input's dtype {x.dtype}, got {got}")
+        raise TypeError(f"{name}: expected a state Tensor of the input's dtype {x.dtype}, got {got}")
     if state.shape != shape:
         raise ValueError(f"{name}: expected a state of shape {shape}, got {state.shape}")
 

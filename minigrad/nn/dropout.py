@@ -6,6 +6,7 @@ from typing import Any
 
 from ..engine.tensor import Tensor
 from . import functional as F
+from .functional.dropout import check_probability
 from .module import Module
 
 __all__ = [
@@ -34,8 +35,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
-        if not 0.0 <= p <= 1.0:
-            raise ValueError(f"{type(self).__name__}: expected a probability in [0, 1] (p={p})")
+        check_probability(type(self).__name__, p=p)
         self.p, self.inplace = p, inplace
 
     def forward(self, x: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...engine.backend import is_float
+from ...engine.backend import is_float, is_number
 from ...engine.random import default_generator
 from ...engine.tensor import Tensor, wrap
 from ...ops import random as _random
@@ -19,9 +19,16 @@ __all__ = [
 ]
 
 
+def check_probability(name: str, **given: object) -> None:
+    """Refuse what is no number from 0 to 1, by name."""
+    for what, p in given.items():
+        if not is_number(p) or not 0.0 <= p <= 1.0:  # type: ignore[operator]
+            kind = ValueError if is_number(p) else TypeError
+            raise kind(f"{name}: expected a probability in [0, 1] ({what}={p!r})")
+
+
 def _check(name: str, x: Tensor, p: float, training: bool, dims: tuple[int, ...] = ()) -> None:
-    if not 0.0 <= p <= 1.0:
-        raise ValueError(f"{name}: expected a probability in [0, 1] (p={p})")
+    check_probability(name, p=p)
     if training and not is_float(x.dtype):
         raise TypeError(f"{name}: expected a floating input, got {x.dtype}")
     if dims and x.ndim not in dims:
