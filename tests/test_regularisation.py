@@ -218,6 +218,12 @@ def test_l2_is_half_of_weight_decay():
         np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=1e-12)
 
 
+@pytest.mark.parametrize("model", [None, [1.0, 2.0], a_model])
+def test_penalties_are_of_tensors(model):
+    with pytest.raises(TypeError, match=r"l1_penalty: expected a Module or tensors \(model\), got"):
+        nn.l1_penalty(model, 1.0)
+
+
 @pytest.mark.parametrize(("call", "told"), [
     (lambda: nn.l1_penalty(a_model(), -1.0), r"strength=-1.0"), (lambda: nn.l2_penalty(a_model(), 1.0, "wieght"), r"parameters='wieght'"),
     (lambda: nn.elastic_net_penalty(a_model(), 1.0, float("nan")), r"l2=nan"), (lambda: nn.l1_penalty([mg.ones(2)], 1.0, "*"), r"parameters='\*'"),

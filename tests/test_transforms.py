@@ -515,6 +515,8 @@ def test_types_that_cannot_be_meant():
         T.RandomHorizontalFlip()(mg.tensor(IMAGES), Generator(0))
     with pytest.raises(TypeError, match="batch"):
         T.MixedDataset([1, 2], T.MixUp())
+    with pytest.raises(TypeError, match=r"\(mix\), got 3"):
+        T.MixedDataset(TensorDataset(IMAGES), 3)
     data = T.MixedDataset(TensorDataset(IMAGES, np.arange(6)), T.MixUp(num_classes=6))
     assert len(data) == 6 and data[2][1] == 2
     with pytest.raises(RuntimeError, match="whole batches"):

@@ -20,7 +20,11 @@ def _chosen(what: str, model: Module | Iterable[Tensor], parameters: str) -> lis
     if not isinstance(model, Module):
         if parameters != "weight":
             raise ValueError(f"{what}: names are known of a Module only (parameters={parameters!r})")
-        return list(model)
+        found = list(model) if isinstance(model, Iterable) else [model]
+        for p in found:
+            if not isinstance(p, Tensor):
+                raise TypeError(f"{what}: expected a Module or tensors (model), got {type(p).__name__}")
+        return found
     if parameters != "weight":
         found = [p for name, p in model.named_parameters() if fnmatchcase(name, parameters)]
     else:

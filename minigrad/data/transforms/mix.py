@@ -143,6 +143,8 @@ class MixedDataset(Dataset):
     def __init__(self, dataset: Any, mix: Callable[..., tuple]) -> None:
         if not hasattr(dataset, "batch"):
             raise TypeError(f"MixedDataset: expected a dataset with batch(), got {type(dataset).__name__}")
+        if not callable(mix):
+            raise TypeError(f"MixedDataset: expected MixUp, CutMix or a function (mix), got {mix!r}")
         self.dataset, self.mix = dataset, mix
 
     def __len__(self) -> int:
