@@ -133,3 +133,15 @@ def test_random_fills_are_for_constants():
 def test_shapes_are_checked(call):
     with pytest.raises(ValueError, match="expected"):
         call(mg.ones(2, 2))
+
+
+def test_inference_mode_records_nothing():
+    x = mg.ones(2, requires_grad=True)
+
+    @mg.inference_mode()
+    def double(t):
+        return t * 2.0
+
+    assert not double(x).requires_grad
+    with mg.inference_mode(), mg.inference_mode(False):
+        assert (x * 2.0).requires_grad

@@ -1,4 +1,4 @@
-"""Whether ops record nodes: no_grad, enable_grad, set_grad_enabled, per thread."""
+"""Whether ops record nodes: no_grad, inference_mode, enable_grad, set_grad_enabled, per thread."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from .node import mode
 
-__all__ = ["enable_grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+__all__ = ["enable_grad", "inference_mode", "is_grad_enabled", "no_grad", "set_grad_enabled"]
 
 
 def enter(state: Any) -> None:
@@ -39,6 +39,13 @@ class no_grad(recording):
 
     def __init__(self) -> None:
         super().__init__(False)
+
+
+class inference_mode(recording):
+    """no_grad() by PyTorch's other name; inference_mode(False) records."""
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__(not mode)
 
 
 class enable_grad(recording):
