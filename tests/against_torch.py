@@ -6,6 +6,7 @@ differentiate by; integer and boolean arrays and None are constants.
 """
 
 import numpy as np
+import pytest
 
 import minigrad as mg
 
@@ -203,3 +204,18 @@ def both_reject(ours, theirs):
         assert ":" in str(error) and "\n" not in str(error), f"not a one-line message: {error}"
     else:
         raise AssertionError("PyTorch refuses this, minigrad accepts it")
+
+
+@pytest.fixture
+def plain_pytorch():
+    """PyTorch's own formula of attention: its inference path rounds otherwise and writes zeros at padded places."""
+    torch.backends.mha.set_fastpath_enabled(False)
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        yield
+    torch.backends.mha.set_fastpath_enabled(True)
+
+
+def draw(seed, *shapes):
+    """Normal numbers of each shape."""
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=s) for s in shapes]

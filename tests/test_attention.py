@@ -13,25 +13,12 @@ from minigrad.nn import functional as F
 from minigrad.ops.attention import attention
 
 torch = pytest.importorskip("torch")
-from against_torch import agree, behaves, both_reject, modules_agree  # noqa: E402
+from against_torch import agree, behaves, both_reject, draw, modules_agree, plain_pytorch  # noqa: E402, F401
 
 TF = torch.nn.functional
 MATH = torch.nn.attention.SDPBackend.MATH
+pytestmark = pytest.mark.usefixtures("plain_pytorch")
 quick = settings(max_examples=20, deadline=None, derandomize=True)
-
-
-@pytest.fixture(autouse=True)
-def plain_pytorch():
-    """PyTorch's own formula: its inference path rounds otherwise and writes zeros at padded places."""
-    torch.backends.mha.set_fastpath_enabled(False)
-    with torch.nn.attention.sdpa_kernel(MATH):
-        yield
-    torch.backends.mha.set_fastpath_enabled(True)
-
-
-def draw(seed, *shapes):
-    rng = np.random.default_rng(seed)
-    return [rng.normal(size=s) for s in shapes]
 
 
 def some_mask(kind, shape, seed, open_rows=True):

@@ -35,7 +35,7 @@ LAYERS = [
 ]
 # Reading order inside the engine: a file imports what stands before it.
 ENGINE = [
-    "backend", "random", "node", "recording", "tensor", "vjp",
+    "spelling", "backend", "random", "node", "recording", "tensor", "vjp",
     "op", "adjoint", "backprop", "anomaly", "derivatives",
 ]  # fmt: skip
 TIERS = {name: tier for tier, names in enumerate(LAYERS) for name in names}

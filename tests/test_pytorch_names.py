@@ -95,6 +95,8 @@ def test_autograd_fills_in_only_the_inputs():
 def test_both_spellings_at_once_are_refused():
     with pytest.raises(TypeError, match="sum: unknown argument 'dim'"):
         mg.ones(2, 2).sum(axis=0, dim=1)
+    with pytest.raises(TypeError, match="sum: unknown argument 'dims'"):
+        mg.ones(2, 2).sum(dim=0, dims=1)
 
 
 def test_multinomial_follows_its_weights():

@@ -13,25 +13,13 @@ from minigrad import nn
 from minigrad.ops.attention import attention
 
 torch = pytest.importorskip("torch")
-from against_torch import both_reject, modules_agree  # noqa: E402
+from against_torch import both_reject, draw, modules_agree, plain_pytorch  # noqa: E402, F401
 
-MATH = torch.nn.attention.SDPBackend.MATH
-pytestmark = pytest.mark.filterwarnings("ignore:enable_nested_tensor is True", "ignore:Support for mismatched")
+pytestmark = [
+    pytest.mark.usefixtures("plain_pytorch"),
+    pytest.mark.filterwarnings("ignore:enable_nested_tensor is True", "ignore:Support for mismatched"),
+]
 quick = settings(max_examples=10, deadline=None, derandomize=True)
-
-
-@pytest.fixture(autouse=True)
-def plain_pytorch():
-    """PyTorch's own formula: its inference path rounds otherwise and writes zeros at padded places."""
-    torch.backends.mha.set_fastpath_enabled(False)
-    with torch.nn.attention.sdpa_kernel(MATH):
-        yield
-    torch.backends.mha.set_fastpath_enabled(True)
-
-
-def draw(seed, *shapes):
-    rng = np.random.default_rng(seed)
-    return [rng.normal(size=s) for s in shapes]
 
 
 def lib_of(module):

@@ -22,22 +22,20 @@ import contextlib
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from .backend import Array, default_dtype, is_float, is_number, xp_of
 from .node import Node, mode
+from .spelling import own_names
 from .tensor import Tensor, wrap
 from .vjp import Plan
 
 __all__ = ["elementwise", "op", "reference_mode"]
 
 REGISTRY: dict[str, Op] = {}
-SPELLINGS = {  # PyTorch's names are heard too
-    "dim": "axis", "dims": "axis", "keepdim": "keepdims", "input": "x", "shifts": "shift", "diagonal": "k",
-}  # fmt: skip
 
 
 class _KernelMode(threading.local):
@@ -161,7 +159,7 @@ class Op:
 
     def bind(self, args: tuple, given: dict) -> tuple[tuple, dict]:
         """Arrays and metadata of a call: metadata may follow the arrays, arrays may be named."""
-        given = _own_names(given, (*self.arrays, *self.meta))
+        given = own_names(given, (*self.arrays, *self.meta)) if given else given
         if not self.variadic:
             args, given = self._place(args, given)
         unknown = given.keys() - set(self.meta)
@@ -188,23 +186,6 @@ class Op:
                 raise TypeError(f"{self.name}: got two values for {name!r}")
             given[name] = value
         return tuple(placed), given
-
-
-def _own_names(given: dict, known: Container[str]) -> dict:
-    """Arguments by our names; one that is given twice, or meant otherwise, keeps the name it came with."""
-    heard = {name: SPELLINGS.get(name, name) for name in given}
-    return {own if own in known and own not in given else name: given[name] for name, own in heard.items()}
-
-
-def spelt_either_way(function: Callable) -> Callable:
-    """A plain function that takes PyTorch's names of arguments too, as every op does."""
-    known = inspect.signature(function).parameters
-
-    @functools.wraps(function)
-    def call(*args: Any, **given: Any) -> Any:
-        return function(*args, **(_own_names(given, known) if given else given))
-
-    return call
 
 
 def _describe(array: Any) -> str:

@@ -60,31 +60,42 @@ def _subsequent(sz: int, device: Any, dtype: Any) -> Tensor:
 class _Layer(Module):
     """What encoder and decoder layers share: self-attention, feed-forward, a norm and dropout around each."""
 
+    _reads_memory = False  # a decoder attends to it between the two
+
     def __init__(
-        self, d_model: int, nhead: int, dim_feedforward: int, dropout: float, activation: Activation,
-        layer_norm_eps: float, batch_first: bool, norm_first: bool, bias: bool, device: Any, dtype: Any,
-    ) -> None:  # fmt: skip
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Activation = F.relu,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         name, place = type(self).__name__, {"device": device, "dtype": dtype}
         check_size(name, d_model=d_model, nhead=nhead, dim_feedforward=dim_feedforward)
         function = _activation(name, activation)
-        decoder = isinstance(self, TransformerDecoderLayer)
         attend = lambda: MultiheadAttention(
             d_model, nhead, dropout=dropout, bias=bias, batch_first=batch_first, **place
         )
         norm = lambda: LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **place)
         self.self_attn = attend()
-        if decoder:
+        if self._reads_memory:
             self.multihead_attn = attend()
         self.linear1 = Linear(d_model, dim_feedforward, bias=bias, **place)
         self.dropout = Dropout(dropout)
         self.linear2 = Linear(dim_feedforward, d_model, bias=bias, **place)
         self.norm_first = norm_first
         self.norm1, self.norm2 = norm(), norm()
-        if decoder:
+        if self._reads_memory:
             self.norm3 = norm()
         self.dropout1, self.dropout2 = Dropout(dropout), Dropout(dropout)
-        if decoder:
+        if self._reads_memory:
             self.dropout3 = Dropout(dropout)
         self.activation = function
 
@@ -116,25 +127,6 @@ class TransformerEncoderLayer(_Layer):
     (3, 5, 8)
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Activation = F.relu,
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(
-            d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first,
-            bias, device, dtype,
-        )  # fmt: skip
-
     def forward(
         self,
         src: Tensor,
@@ -163,24 +155,7 @@ class TransformerDecoderLayer(_Layer):
     (4, 3, 8)
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Activation = F.relu,
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(
-            d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first,
-            bias, device, dtype,
-        )  # fmt: skip
+    _reads_memory = True
 
     def forward(
         self,

@@ -14,7 +14,8 @@ import numpy as np
 
 from ..engine.adjoint import broadcast_to
 from ..engine.backend import Array
-from ..engine.op import op, spelt_either_way
+from ..engine.op import op
+from ..engine.spelling import spelt_either_way
 from ..engine.tensor import NUMPY, Tensor
 from .diagonal import triu
 from .elementwise import abs, sqrt, where

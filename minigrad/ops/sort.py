@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..engine.backend import Array, xp_of
-from ..engine.op import op, spelt_either_way
+from ..engine.op import op
+from ..engine.spelling import spelt_either_way
 from ..engine.tensor import NUMPY, Tensor
 from .index import take_along_axis
 from .shape import axes_of
