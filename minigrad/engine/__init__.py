@@ -1,5 +1,6 @@
 """The autodiff core, to be read in one sitting, in this order.
 
+spelling.py     PyTorch's names of arguments, heard beside NumPy's
 backend.py      where arrays live (NumPy or CuPy) and which dtypes carry gradients
 random.py       one counter-based random stream, the same bits on every device
 node.py         Node: an op, its inputs, and what it saved

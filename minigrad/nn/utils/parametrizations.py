@@ -21,7 +21,7 @@ from ...ops.shape import concatenate, swapaxes
 from .. import functional as F
 from ..module import Module
 from .parametrize import register_parametrization
-from .spectral_norm import as_matrix, default_dim, power_iterations
+from .spectral_norm import as_matrix, default_dim, first_vectors, over_sigma, power_iterations
 from .weight_norm import norm_except, weigh
 
 
@@ -69,9 +69,8 @@ class _SpectralNorm(Module):
         self.dim, self.n_power_iterations, self.eps = dim % max(weight.ndim, 1), n_power_iterations, eps
         if weight.ndim > 1:
             matrix = as_matrix(weight.detach(), self.dim)
-            draw = lambda n: F.normalize(randn(n, dtype=weight.dtype, device=weight.device), dim=0, eps=eps)
-            self.register_buffer("_u", draw(matrix.shape[0]))
-            self.register_buffer("_v", draw(matrix.shape[1]))
+            for end, vector in zip(("_u", "_v"), first_vectors(weight, self.dim, eps), strict=True):
+                self.register_buffer(end, vector)
             power_iterations(matrix, self._u, self._v, 15, eps)
 
     def forward(self, weight: Tensor) -> Tensor:
@@ -80,8 +79,7 @@ class _SpectralNorm(Module):
         matrix = as_matrix(weight, self.dim)
         if self.training:
             power_iterations(matrix.detach(), self._u, self._v, self.n_power_iterations, self.eps)
-        u, v = wrap(self._u._data.copy(), None), wrap(self._v._data.copy(), None)
-        return weight / (u * matmul(matrix, v)).sum()
+        return over_sigma(weight, matrix, self._u, self._v)
 
     def right_inverse(self, value: Tensor) -> Tensor:
         return value

@@ -13,8 +13,7 @@ from ...ops.shape import moveaxis, reshape
 from .. import functional as F
 from ..conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from ..module import Module
-from ..parameter import Parameter
-from .weight_norm import found, own_parameter
+from .weight_norm import found, own_parameter, plain_again
 
 __all__ = ["remove_spectral_norm", "spectral_norm"]
 
@@ -43,6 +42,19 @@ def power_iterations(matrix: Tensor, u: Tensor, v: Tensor, times: int, eps: floa
         _step(matrix.T, u, v, eps)
 
 
+def first_vectors(weight: Tensor, dim: int, eps: float) -> tuple[Tensor, Tensor]:
+    """u and v to begin with: random unit vectors."""
+    rows = weight.shape[dim]
+    draw = lambda n: F.normalize(randn(n, dtype=weight.dtype, device=weight.device), dim=0, eps=eps)
+    return draw(rows), draw(weight.size // max(rows, 1))
+
+
+def over_sigma(weight: Tensor, matrix: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """weight / (u^T matrix v), with copies of u and v: the next iterations write into them."""
+    u, v = wrap(u._data.copy(), None), wrap(v._data.copy(), None)
+    return weight / (u * matmul(matrix, v)).sum()
+
+
 class SpectralNorm:
     """The hook: module.weight anew from module.weight_orig."""
 
@@ -55,8 +67,7 @@ class SpectralNorm:
         for _ in range(self.n_power_iterations if iterate else 0):  # v first, unlike the newer form
             _step(matrix.detach().T, u, v, self.eps)
             _step(matrix.detach(), v, u, self.eps)
-        u, v = wrap(u._data.copy(), None), wrap(v._data.copy(), None)
-        return weight / (u * matmul(matrix, v)).sum()
+        return over_sigma(weight, matrix, u, v)
 
     def __call__(self, module: Module, args: Any) -> None:
         setattr(module, self.name, self.compute(module, module.training))
@@ -83,9 +94,7 @@ def spectral_norm(
     if not -weight.ndim <= dim < weight.ndim:
         raise IndexError(f"spectral_norm: expected an axis of the weight, {weight.shape} (dim={dim})")
     hook = SpectralNorm(name, n_power_iterations, eps, dim % weight.ndim)
-    rows = weight.shape[hook.dim]
-    draw = lambda n: F.normalize(randn(n, dtype=weight.dtype, device=weight.device), dim=0, eps=eps)
-    u, v = draw(rows), draw(weight.size // rows)
+    u, v = first_vectors(weight, hook.dim, eps)
     delattr(module, name)
     module.register_parameter(name + "_orig", weight)
     setattr(module, name, weight.detach())
@@ -102,8 +111,4 @@ def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
         raise ValueError(f"remove_spectral_norm: {name} of {type(module).__name__} has none")
     with no_grad():
         weight = handle.hook.compute(module, iterate=False)
-    for end in ("", "_orig", "_u", "_v"):
-        delattr(module, name + end)
-    module.register_parameter(name, Parameter(weight))
-    handle.remove()
-    return module
+    return plain_again(module, handle, weight, "_orig", "_u", "_v")

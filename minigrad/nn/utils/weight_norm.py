@@ -48,6 +48,16 @@ def found(module: Module, kind: type, name: str) -> Any:
     return next((h for h in handles if isinstance(h.hook, kind) and h.hook.name == name), None)
 
 
+def plain_again(module: Module, handle: Any, weight: Tensor, *ends: str) -> Module:
+    """The weight as a parameter in place of the hook and of what it kept under the name's endings."""
+    name = handle.hook.name
+    for end in ("", *ends):
+        delattr(module, name + end)
+    module.register_parameter(name, Parameter(weight))
+    handle.remove()
+    return module
+
+
 def own_parameter(what: str, module: Module, name: str) -> Parameter:
     """The module's parameter of that name."""
     weight = vars(module).get(name)
@@ -82,8 +92,4 @@ def remove_weight_norm(module: Module, name: str = "weight") -> Module:
         raise ValueError(f"remove_weight_norm: {name} of {type(module).__name__} has none")
     with no_grad():
         weight = handle.hook.compute(module)
-    for end in ("", "_g", "_v"):
-        delattr(module, name + end)
-    module.register_parameter(name, Parameter(weight))
-    handle.remove()
-    return module
+    return plain_again(module, handle, weight, "_g", "_v")
