@@ -15,6 +15,8 @@ from ..engine.backprop import backprop
 from ..engine.node import Node
 from ..engine.tensor import Tensor, wrap
 
+__all__ = ["Picture", "draw"]
+
 MOST_NODES = 200  # more make a picture nobody reads
 CHAR, LINE, GAP_X, GAP_Y = 6.7, 15, 56, 16  # pixels: of a character, a text line, between boxes
 FILL = {"leaf": "#dbeafe", "op": "#ffffff", "output": "#dcfce7", "constant": "#f1f5f9"}

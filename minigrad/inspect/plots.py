@@ -19,6 +19,8 @@ import numpy as np
 from ..engine.tensor import Tensor
 from ..io import write_atomically
 
+__all__ = ["confusion_matrix", "filters", "learning_curves", "worst_mistakes"]
+
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#5f6b7a"
 MOST_FILTERS = 64  # more than this are too small to see
 MOST_NUMBERED = 20  # classes; more leave no room for numbers in the cells
