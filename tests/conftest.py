@@ -9,6 +9,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
+from browser import browser_page, chromium  # noqa: F401  (fixtures for every file)
 
 from minigrad_kernels.cpu.memory import keep_freed_memory
 
