@@ -1,0 +1,99 @@
+// The numbers behind the time panel: norms along a sequence, how they grow a step, and what each step
+// adds to the gradient of a shared weight.
+
+/**
+ * A row of the grid: the norms of a sequence's values or gradients.
+ * @returns {{name: string, ids: number[], norms: (number|null)[]}} null where it is hidden or not known
+ */
+function normsOfSequence(app, sequence, wanted) {
+  const norms = sequence.values.map((id) => {
+    if (wanted === "value") return normOf(app.valueOf(id));
+    return app.hidden && app.hidden.has(`v${id}`) ? null : normOf(app.gradOf(id));
+  });
+  return { name: sequence.name, ids: sequence.values, norms };
+}
+
+/**
+ * How a gradient changes a step back in time: the slope of log(norm), by least squares.
+ * @returns {{ratio: number, whole: number, told: string} | null} whole: over the entire sequence
+ */
+function changePerStep(norms) {
+  const points = norms.map((norm, t) => [t, norm]).filter(([, norm]) => norm > 0 && Number.isFinite(norm));
+  if (points.length < 3) return null;
+  const mean = (list) => list.reduce((sum, x) => sum + x, 0) / list.length;
+  const [t0, y0] = [mean(points.map(([t]) => t)), mean(points.map(([, norm]) => Math.log(norm)))];
+  const above = points.reduce((sum, [t, norm]) => sum + (t - t0) * (Math.log(norm) - y0), 0);
+  const below = points.reduce((sum, [t]) => sum + (t - t0) ** 2, 0);
+  const ratio = Math.exp(-above / below);
+  const whole = ratio ** (points[points.length - 1][0] - points[0][0]);
+  return { ratio, whole, told: whole < 0.1 ? "vanishing" : whole > 10 ? "exploding" : "steady" };
+}
+
+/** The smallest and largest power of ten among the positive norms, as whole numbers; at least one apart. */
+function decades(rows) {
+  const powers = rows.flatMap((row) => row.norms).filter((x) => x > 0 && Number.isFinite(x)).map(Math.log10);
+  if (!powers.length) return { low: 0, high: 1 };
+  const [low, high] = [Math.floor(Math.min(...powers)), Math.ceil(Math.max(...powers))];
+  return { low: Math.max(low, high - 16), high: high > low ? high : low + 1 };
+}
+
+/** Values outside of time whose gradient comes from several time steps: shared weights, parameters first. */
+function sharedValues(app) {
+  const shared = app.graph.values.filter((value) => {
+    if (value.time !== null && value.time !== undefined) return false;
+    return contributionsByTime(app, value.id).length > 1;
+  });
+  const rank = (value) => ["parameter", "input", "result", "constant"].indexOf(value.kind);
+  return shared.sort((a, b) => rank(a) - rank(b));
+}
+
+/**
+ * The edges into a value, gathered by the time step that they come from, oldest first.
+ * Where the trace knows no time, each edge counts as a step (the last to arrive is the oldest).
+ * @returns {{time: number, timed: boolean, edges: {moment: number, backward: object, edge: number}[]}[]}
+ */
+function contributionsByTime(app, id) {
+  const edges = arrivalsOf(app, id);
+  const times = edges.map(({ backward }) => timeOf(app.graph, backward.value));
+  const timed = times.every((time) => time !== null);
+  const steps = new Map();
+  edges.forEach((edge, arrival) => {
+    const time = timed ? times[arrival] : edges.length - 1 - arrival;
+    if (!steps.has(time)) steps.set(time, { time, timed, edges: [] });
+    steps.get(time).edges.push(edge);
+  });
+  return [...steps.values()].sort((a, b) => a.time - b.time);
+}
+
+/**
+ * What each time step adds to a gradient, as numbers that sum to a total.
+ * measure: the flat index of an element, or "along": the part of each contribution that points along the
+ * whole gradient, which sums to its norm.
+ * @returns {{bars: number[], parts: object[], whole: object} | null} null where the arrays were too large to send
+ */
+function contributionBars(app, id, measure) {
+  const steps = contributionsByTime(app, id);
+  const arrays = steps.map((step) => step.edges.map(({ backward, edge }) => app.sentOf(backward.id, edge)));
+  if (arrays.flat().some((array) => !array || !array.data)) return null;
+  const parts = arrays.map(sumOfArrays);
+  const whole = sumOfArrays(parts);
+  const norm = Math.sqrt(dotProduct(whole, whole));
+  const bars = parts.map((part) => {
+    if (measure !== "along") return part.data[measure];
+    return norm ? dotProduct(part, whole) / norm : 0;
+  });
+  return { bars, parts, whole };
+}
+
+/** The gradient without the time steps before the cut, beside the whole: sums, and the angle between them. */
+function afterTheCut({ bars, parts, whole }, cut) {
+  const sum = (list) => list.reduce((total, x) => total + x, 0);
+  const kept = sumOfArrays(parts.slice(cut));
+  const norms = Math.sqrt(dotProduct(kept, kept) * dotProduct(whole, whole));
+  return {
+    total: sum(bars),
+    kept: sum(bars.slice(cut)),
+    array: kept,
+    cosine: norms ? dotProduct(kept, whole) / norms : null,
+  };
+}

@@ -1,0 +1,271 @@
+// Backpropagation through time as a grid: a row for each sequence, a column for each time step, the colour is
+// the power of ten of the norm. Below it the norms as lines, and what each step adds to a shared weight.
+
+const GRID = { label: 118, row: 30, top: 20, plot: 130, most: 12 };
+
+PANELS.push({
+  id: "time",
+  title: "Through time",
+  /** Only graphs with something in time, or with a value used several times, have this panel. */
+  relevant: (app) => app.page.times.length > 0 || sharedValues(app).length > 0,
+  make(app) {
+    const panel = { wanted: "gradient", all: false, reached: false, root: dom("div", { class: "time-panel" }) };
+    this.panel = panel;
+    panel.chart = dom("div", { class: "time-chart" });
+    panel.readout = dom("output", { class: "time-readout", "aria-live": "polite" });
+    panel.verdicts = dom("div", { class: "time-verdicts" });
+    if (app.page.times.length) {
+      panel.root.append(timeChoices(app, panel), panel.verdicts, panel.chart, panel.readout);
+    } else panel.root.append(dom("p", { class: "quiet-text" }, "No value of this graph stands in a sequence."));
+    panel.bars = makeTimeBars(app);
+    if (panel.bars) panel.root.append(panel.bars.root);
+    new ResizeObserver(oncePerFrame(() => drawTime(app, panel))).observe(panel.root);
+    return panel.root;
+  },
+  update(app) {
+    drawTime(app, this.panel);
+    if (this.panel.bars) this.panel.bars.update();
+  },
+});
+
+/** What to colour by, and whether to wait for the walk. */
+function timeChoices(app, panel) {
+  const select = dom(
+    "select",
+    { onchange: (event) => ((panel.wanted = event.target.value), drawTime(app, panel)) },
+    dom("option", { value: "gradient" }, "of the gradient, ‖∂L/∂·‖"),
+    dom("option", { value: "value" }, "of the value, ‖·‖"),
+  );
+  const reached = dom("input", {
+    type: "checkbox",
+    onchange: (event) => ((panel.reached = event.target.checked), drawTime(app, panel)),
+  });
+  return dom(
+    "div",
+    { class: "panel-choices" },
+    dom("label", {}, "norm ", select),
+    dom("label", {}, reached, " only as far as the walk has come"),
+  );
+}
+
+/** Draw grid and lines anew: some hundred rectangles at most a row, so no bookkeeping. */
+function drawTime(app, panel) {
+  if (!app.page.times.length || !panel.root.clientWidth) return;
+  const sequences = panel.all ? app.page.times : app.page.times.slice(0, GRID.most);
+  const rows = sequences.map((sequence) => normsOfSequence(app, sequence, panel.wanted));
+  if (panel.reached) rows.forEach((row) => hideNotReached(app, panel, row));
+  const steps = Math.max(...rows.map((row) => row.norms.length));
+  const room = panel.root.clientWidth - GRID.label - 12;
+  const view = {
+    rows,
+    steps,
+    cell: Math.max(5, Math.min(40, room / steps)),
+    scale: decades(rows),
+    now: valueOfMoment(app),
+    colour: panel.wanted === "gradient" ? "var(--gradient)" : "var(--forward)",
+  };
+  const hadFocus = panel.chart.contains(document.activeElement);
+  panel.verdicts.replaceChildren(...rows.slice(0, 4).map((row) => verdictOf(row, panel)));
+  const picture = timePicture(app, panel, view);
+  panel.chart.replaceChildren(timeLegend(view, panel), dom("div", { class: "scroll-x" }, picture), ...moreRows(app, panel));
+  if (hadFocus) picture.focus({ preventScroll: true });
+}
+
+/** Empty the cells of what the walk has not reached yet. */
+function hideNotReached(app, panel, row) {
+  row.ids.forEach((id, t) => {
+    if (momentOfValueKept(app, panel, id) > app.at) row.norms[t] = null;
+  });
+}
+
+/** momentOfValue, kept by value: it searches the whole walk. */
+function momentOfValueKept(app, panel, id) {
+  panel.moments ??= new Map();
+  const key = `${panel.wanted}${id}`;
+  if (!panel.moments.has(key)) panel.moments.set(key, momentOfValue(app, id, panel.wanted));
+  return panel.moments.get(key);
+}
+
+function moreRows(app, panel) {
+  const more = app.page.times.length - GRID.most;
+  if (more <= 0) return [];
+  const label = panel.all ? "fewer rows" : `${more} more rows`;
+  const turn = () => ((panel.all = !panel.all), drawTime(app, panel));
+  return [dom("button", { type: "button", class: "quiet", onclick: turn }, label)];
+}
+
+/** "h: ×0.62 a step back in time: vanishing (0.31 at t = 19, 2e-5 at t = 0)". */
+function verdictOf(row, panel) {
+  const change = panel.wanted === "gradient" ? changePerStep(row.norms) : null;
+  if (!change) return "";
+  const known = row.norms.map((norm, t) => [t, norm]).filter(([, norm]) => norm > 0);
+  const [[first, early], [last, late]] = [known[0], known[known.length - 1]];
+  return dom(
+    "p",
+    {},
+    dom("b", {}, row.name),
+    ` ×${shortNumber(change.ratio, 3)} a step back: `,
+    dom("strong", { class: `verdict ${change.told}` }, change.told),
+    dom("small", {}, ` ${shortNumber(late, 3)} at t = ${last}, ${shortNumber(early, 3)} at t = ${first}`),
+  );
+}
+
+/** How colours translate into powers of ten. */
+function timeLegend({ scale, colour }, panel) {
+  const bar = dom("span", { class: "time-scale" });
+  bar.style.background = `linear-gradient(to right in oklab, var(--paper), ${colour})`;
+  const what = panel.wanted === "gradient" ? "norm of the gradient" : "norm of the value";
+  return dom(
+    "p",
+    { class: "time-legend" },
+    dom("small", {}, `${what}: ${powerText(scale.low)}`),
+    bar,
+    dom("small", {}, powerText(scale.high)),
+  );
+}
+
+/** 10 to a power, in figures: 0.1, 1, 10, 1e-5. */
+function powerText(power) {
+  return Math.abs(power) <= 2 ? String(Number((10 ** power).toPrecision(1))) : `1e${power}`;
+}
+
+/** How far along the scale of powers a norm lies, 0 to 1; null where there is nothing to colour. */
+function alongScale(norm, { low, high }) {
+  if (norm === null || Number.isNaN(norm)) return null;
+  if (norm === 0) return 0;
+  return Math.max(0, Math.min(1, (Math.log10(norm) - low) / (high - low)));
+}
+
+function timePicture(app, panel, view) {
+  const width = GRID.label + view.cell * view.steps + 8;
+  const gridBottom = GRID.top + GRID.row * view.rows.length;
+  const picture = svgNode("svg", {
+    class: "time-picture",
+    width,
+    height: gridBottom + GRID.plot + 24,
+    tabindex: 0,
+    role: "application",
+    "aria-label": timeText(view, panel),
+  });
+  picture.append(timeTicks(view), ...view.rows.flatMap((row, r) => timeRow(app, panel, view, row, r)));
+  picture.append(...timeLines(view, gridBottom + 14));
+  picture.addEventListener("keydown", (event) => moveInGrid(app, panel, view, event));
+  return picture;
+}
+
+/** The text alternative of the whole grid. */
+function timeText(view, panel) {
+  const told = view.rows.map((row) => {
+    const change = panel.wanted === "gradient" ? changePerStep(row.norms) : null;
+    return `${row.name}, ${row.norms.length} steps${change ? `, times ${shortNumber(change.ratio, 3)} a step back, ${change.told}` : ""}`;
+  });
+  return `Norms over time. ${told.join(". ")}. Arrow keys read the cells, Enter goes there.`;
+}
+
+/** Numbers of the time steps above the grid, as many as there is room for. */
+function timeTicks({ steps, cell }) {
+  const every = [1, 2, 5, 10, 20, 50, 100].find((n) => n * cell >= 22) || 100;
+  const group = svgNode("g", { class: "axis" });
+  for (let t = 0; t < steps; t += every) {
+    group.append(svgNode("text", { x: GRID.label + (t + 0.5) * cell, y: 13, "text-anchor": "middle" }, String(t)));
+  }
+  group.append(svgNode("text", { x: GRID.label - 8, y: 13, "text-anchor": "end" }, "t ="));
+  return group;
+}
+
+/** The label and the cells of one sequence. */
+function timeRow(app, panel, view, row, r) {
+  const y = GRID.top + r * GRID.row;
+  const change = panel.wanted === "gradient" ? changePerStep(row.norms) : null;
+  const label = svgNode("text", { x: 0, y: y + 13, class: "row-name" }, cutText(row.name, 16));
+  const told = change ? `×${shortNumber(change.ratio, 3)} a step` : `${row.norms.length} steps`;
+  const small = svgNode("text", { x: 0, y: y + 25, class: "row-told" }, told);
+  const cells = row.norms.map((norm, t) => timeCell(app, panel, view, { row, r, t, norm, y }));
+  return [label, small, ...cells];
+}
+
+function cutText(text, most) {
+  return text.length > most ? `…${text.slice(1 - most)}` : text;
+}
+
+function timeCell(app, panel, view, { row, r, t, norm, y }) {
+  const along = alongScale(norm, view.scale);
+  const id = row.ids[t];
+  const cell = svgNode("rect", {
+    x: GRID.label + t * view.cell,
+    y,
+    width: Math.max(1, view.cell - (view.cell > 9 ? 1.5 : 0.5)),
+    height: GRID.row - 4,
+    class: `time-cell${along === null ? " unknown" : ""}${id === view.now ? " now" : ""}`,
+    onclick: () => goToCell(app, panel, id),
+    onpointerenter: () => tellCell(panel, view, r, t),
+  });
+  if (along !== null) cell.style.fill = `color-mix(in oklab, ${view.colour} ${(100 * along).toFixed(1)}%, var(--paper))`;
+  return cell;
+}
+
+/** Jump to the moment in which this cell's number is complete. */
+function goToCell(app, panel, id) {
+  const moment = momentOfValueKept(app, panel, id);
+  app.select(id);
+  if (moment >= 0) app.go(moment);
+}
+
+/** The cell in words: its norm, and how it compares with the step after it. */
+function tellCell(panel, view, r, t) {
+  panel.cursor = { r, t };
+  const row = view.rows[r];
+  const what = panel.wanted === "gradient" ? `‖∂L/∂${row.name}‖` : `‖${row.name}‖`;
+  const norm = row.norms[t];
+  const later = row.norms[t + 1];
+  const ratio = later > 0 && norm !== null ? `, ×${shortNumber(norm / later, 3)} of t = ${t + 1}` : "";
+  panel.readout.textContent = `t = ${t}: ${what} = ${norm === null ? "not known here" : shortNumber(norm, 6)}${ratio}`;
+}
+
+function moveInGrid(app, panel, view, event) {
+  const moves = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+  const { r, t } = panel.cursor ?? { r: 0, t: -1 };
+  if (event.key === "Enter" && t >= 0) goToCell(app, panel, view.rows[r].ids[t]);
+  else if (event.key in moves) {
+    const [down, right] = moves[event.key];
+    const row = Math.max(0, Math.min(view.rows.length - 1, r + down));
+    tellCell(panel, view, row, Math.max(0, Math.min(view.rows[row].norms.length - 1, t + right)));
+  } else return;
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+/** The norms as lines over time, on a scale of powers of ten. */
+function timeLines(view, top) {
+  const { low, high } = view.scale;
+  const x = (t) => GRID.label + (t + 0.5) * view.cell;
+  const y = (norm) => top + GRID.plot * (1 - alongScale(norm, view.scale));
+  const parts = [];
+  const every = Math.ceil((high - low) / 5);
+  for (let power = low; power <= high; power += every) {
+    const at = y(10 ** power);
+    parts.push(svgNode("line", { x1: GRID.label, x2: x(view.steps - 0.5), y1: at, y2: at, class: "rule" }));
+    parts.push(svgNode("text", { x: GRID.label - 6, y: at + 4, "text-anchor": "end", class: "tick" }, powerText(power)));
+  }
+  view.rows.forEach((row, r) => parts.push(...timeLine(view, row, r, x, y)));
+  return parts;
+}
+
+/** One line; rows are told apart by their dashes, and by name at the line's end. */
+function timeLine(view, row, r, x, y) {
+  const points = row.norms.map((norm, t) => (norm > 0 ? [x(t), y(norm)] : null)).filter(Boolean);
+  if (!points.length) return [];
+  const line = svgNode("polyline", {
+    points: points.map((point) => point.map((c) => c.toFixed(1)).join(",")).join(" "),
+    class: "time-line",
+    "stroke-dasharray": ["", "6 3", "2 3", "8 3 2 3"][r % 4],
+  });
+  line.style.stroke = view.colour;
+  const dots = points.map(([cx, cy], t) =>
+    view.cell > 9 ? svgNode("circle", { cx, cy, r: row.ids[t] === view.now ? 5 : 2.4, style: `fill: ${view.colour}` }) : null,
+  );
+  const [endX, endY] = points[points.length - 1];
+  const name = svgNode("text", { x: endX - 4, y: endY - 8 - 11 * (r % 3), "text-anchor": "end", class: "line-name" });
+  name.textContent = cutText(row.name, 16);
+  return [line, ...dots.filter(Boolean), name];
+}
