@@ -4,5 +4,7 @@ A name is listed where it is defined, in the `__all__` of its file.
 """
 
 from .draw import *
+from .features import *
+from .layers import *
 from .plots import *
 from .verdict import *
