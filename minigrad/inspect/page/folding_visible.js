@@ -1,0 +1,74 @@
+// The picture that a folding shows: nodes, the boxes around them, and edges with folded ends merged.
+
+/**
+ * @typedef {{key: string, item: Item|null, group: Group|null, box: string|null}} ShownNode  box: the key it lies in
+ * @typedef {{key: string, from: string, to: string, parts: EdgePart[]}} ShownEdge
+ * @typedef {{scope: Scope, forward: object, position: number, source: string, target: string}} EdgePart
+ * @returns {{nodes: ShownNode[], boxes: {key, group, box}[], edges: ShownEdge[], shownAs: Map<string, string>}}
+ *   shownAs: item key -> key of the node that stands for it
+ */
+function visibleGraph(folding) {
+  const picture = { nodes: [], boxes: [], edges: [], shownAs: new Map() };
+  for (const child of folding.root.children) showChild(picture, child, null);
+  const merged = new Map();
+  for (const part of edgeParts(folding.scope, folding)) {
+    const [from, to] = [picture.shownAs.get(part.source), picture.shownAs.get(part.target)];
+    if (from === undefined || to === undefined || from === to) continue;
+    const alone = from === part.source && to === part.target;
+    const key = alone ? `${from}>${to}#${part.forward.id}:${part.position}` : `${from}>${to}`;
+    if (!merged.has(key)) merged.set(key, { key, from, to, parts: [] });
+    merged.get(key).parts.push(part);
+  }
+  picture.edges = [...merged.values()];
+  return picture;
+}
+
+function showChild(picture, child, box) {
+  if (!child.children) return void showItem(picture, child, box);
+  if (child.folded) {
+    picture.nodes.push({ key: child.key, item: null, group: child, box });
+    for (const item of itemsIn(child)) picture.shownAs.set(item.key, child.key);
+    return;
+  }
+  picture.boxes.push({ key: child.key, group: child, box });
+  for (const grandchild of child.children) showChild(picture, grandchild, child.key);
+}
+
+/** A value; an opened fused op stands in a box with what lies inside it. */
+function showItem(picture, item, box) {
+  const { inside } = item;
+  const opened = inside && !inside.folded;
+  if (opened) {
+    picture.boxes.push({ key: inside.key, group: inside, box });
+    for (const child of inside.children) showChild(picture, child, inside.key);
+  }
+  picture.nodes.push({ key: item.key, item, group: null, box: opened ? inside.key : box });
+  picture.shownAs.set(item.key, item.key);
+}
+
+/** Every use of a value by an op; an opened fused op is replaced by the ops inside it. */
+function* edgeParts(scope, folding) {
+  for (const forward of scope.graph.forward) {
+    const item = folding.items.get(keyInScope(scope, forward.output));
+    const isEnd = scope.opened && forward.output === scope.graph.output;
+    const inside = isEnd ? null : item?.inside;
+    if (inside && !inside.folded) {
+      yield* edgeParts(inside.scope, folding);
+      continue;
+    }
+    for (const [position, id] of forward.inputs.entries()) {
+      if (id === null) continue;
+      yield { scope, forward, position, source: keyInScope(scope, id), target: keyInScope(scope, forward.output) };
+    }
+  }
+}
+
+/** The key of a value's item; inside a fused op its inputs and its result are the items outside. */
+function keyInScope(scope, id) {
+  const { opened, graph } = scope;
+  if (!opened) return `${scope.prefix}${id}`;
+  if (id === graph.output) return opened.key;
+  const position = graph.inputs.indexOf(id);
+  if (position >= 0) return keyInScope(opened.scope, opened.forward.inputs[position]);
+  return `${scope.prefix}${id}`;
+}
