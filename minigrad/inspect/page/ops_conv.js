@@ -79,7 +79,10 @@ function addConv(plan, x, w, y) {
   const { rows, step } = plan;
   eachPlane(plan, (x0, w0, y0) => {
     for (let r = 0; r < rows.length; r += 4) {
-      const [weight, from, to, n] = [w[w0 + rows[r]], x0 + rows[r + 1], y0 + rows[r + 2], rows[r + 3]];
+      const weight = w[w0 + rows[r]];
+      const from = x0 + rows[r + 1];
+      const to = y0 + rows[r + 2];
+      const n = rows[r + 3];
       for (let i = 0; i < n; i += 1) y[to + i] += weight * x[from + i * step];
     }
   });
@@ -90,7 +93,10 @@ function addConvX(plan, y, w, x) {
   const { rows, step } = plan;
   eachPlane(plan, (x0, w0, y0) => {
     for (let r = 0; r < rows.length; r += 4) {
-      const [weight, to, from, n] = [w[w0 + rows[r]], x0 + rows[r + 1], y0 + rows[r + 2], rows[r + 3]];
+      const weight = w[w0 + rows[r]];
+      const to = x0 + rows[r + 1];
+      const from = y0 + rows[r + 2];
+      const n = rows[r + 3];
       for (let i = 0; i < n; i += 1) x[to + i * step] += weight * y[from + i];
     }
   });
@@ -101,7 +107,9 @@ function addConvW(plan, y, x, w) {
   const { rows, step } = plan;
   eachPlane(plan, (x0, w0, y0) => {
     for (let r = 0; r < rows.length; r += 4) {
-      const [from, other, n] = [x0 + rows[r + 1], y0 + rows[r + 2], rows[r + 3]];
+      const from = x0 + rows[r + 1];
+      const other = y0 + rows[r + 2];
+      const n = rows[r + 3];
       let sum = 0;
       for (let i = 0; i < n; i += 1) sum += y[other + i] * x[from + i * step];
       w[w0 + rows[r]] += sum;
@@ -202,8 +210,9 @@ function largestPlaces(x, how) {
   const { shape, places, size } = rememberedWindows(x.shape, how);
   const best = new Int32Array(countOf(shape)).fill(OUTSIDE);
   for (let i = 0; i < places.length; i += 1) {
-    const [window, here] = [Math.floor(i / size), places[i]];
+    const here = places[i];
     if (here < 0) continue;
+    const window = Math.floor(i / size);
     const value = x.data[here];
     if (best[window] < 0 || value > x.data[best[window]] || Number.isNaN(value)) best[window] = here;
   }

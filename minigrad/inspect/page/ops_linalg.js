@@ -6,11 +6,22 @@
  */
 function addProduct(m, k, n, [a, a0, aRow, aColumn], [b, b0, bRow, bColumn], y, y0) {
   for (let i = 0; i < m; i += 1) {
-    for (let p = 0; p < k; p += 1) {
-      const scale = a[a0 + i * aRow + p * aColumn];
-      const from = b0 + p * bRow;
-      const to = y0 + i * n;
-      for (let j = 0; j < n; j += 1) y[to + j] += scale * b[from + j * bColumn];
+    const to = y0 + i * n;
+    const row = a0 + i * aRow;
+    if (bRow === 1) {
+      // Down a column of B is along memory: a sum of products for each element of Y.
+      for (let j = 0; j < n; j += 1) {
+        const from = b0 + j * bColumn;
+        let sum = 0;
+        for (let p = 0; p < k; p += 1) sum += a[row + p * aColumn] * b[from + p];
+        y[to + j] += sum;
+      }
+    } else {
+      for (let p = 0; p < k; p += 1) {
+        const scale = a[row + p * aColumn];
+        const from = b0 + p * bRow;
+        for (let j = 0; j < n; j += 1) y[to + j] += scale * b[from + j * bColumn];
+      }
     }
   }
 }
