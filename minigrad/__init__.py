@@ -12,6 +12,7 @@ A name is listed where it is defined, in the `__all__` of its file.
 from . import autograd as autograd
 from . import cuda as cuda
 from . import data as data
+from . import inspect as inspect
 from . import nn as nn
 from . import optim as optim
 from .early_stopping import *
@@ -26,6 +27,8 @@ from .engine.random import *
 from .engine.recording import *
 from .engine.tensor import *
 from .gradcheck import *
+from .inspect.drawing import *
+from .inspect.trace import *
 from .ops.activation import *
 from .ops.constants import *
 from .ops.convert import *

@@ -46,7 +46,7 @@ def backprop(
     root, g = _seed(y, g, create_graph)
     pending = {root: g}
     heap = [(-root.number, root)]
-    pull, push, pop = (_pull_graph if create_graph else _pull), heapq.heappush, heapq.heappop
+    send, push, pop = (_pull_graph if create_graph else pull), heapq.heappush, heapq.heappop
     take, received = pending.pop, pending.get
     step = tuple.__new__  # a NamedTuple without the cost of its keyword-aware constructor
     while heap:
@@ -61,7 +61,7 @@ def backprop(
             behind = _replay(node)
             sources, grads = (behind,), (g if behind is not None else None,)
         else:
-            sources, grads = node.inputs, pull(node, g, only)
+            sources, grads = node.inputs, send(node, g, only)
         yield step(Step, (node, g, grads))
         for source, gi in zip(sources, grads):
             if gi is None:
@@ -76,7 +76,7 @@ def backprop(
             node.saved = None
 
 
-def _pull(node: Node, g: Any, only: set | None) -> list:
+def pull(node: Node, g: Any, only: set | None) -> list:
     """The gradient of every input of `node` as raw arrays, None where there is no need."""
     saved, plan, inputs, meta = node.saved, node.plan, node.inputs, node.meta
     if saved is None or node.number < last_change[0] or node.watch is not None:
@@ -346,7 +346,10 @@ def checkpoint(f: Callable[..., Tensor], *args: Any, **kw: Any) -> Tensor:
     plan.keep = [(i + 1, False) for i in range(len(args))]
     meta = {"f": f, "kw": kw, "tensors": [isinstance(a, Tensor) for a in args], "random_state": state}
     saved = tuple(a._data if isinstance(a, Tensor) else a for a in args)
-    return wrap(y._data, Node(plan, inputs, meta, saved, y._data))
+    t = wrap(y._data, Node(plan, inputs, meta, saved, y._data))
+    if mode.recording is True:
+        return t
+    return mode.recording.watch(t, [a if is_tensor else None for a, is_tensor in zip(saved, meta["tensors"])])
 
 
 def _replay(node: Node) -> Node | None:

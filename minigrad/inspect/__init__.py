@@ -3,8 +3,12 @@
 A name is listed where it is defined, in the `__all__` of its file.
 """
 
-from .draw import *
+from .drawing import *
+from .edges import *
+from .memory import *
 from .features import *
 from .layers import *
 from .plots import *
+from .record import *
+from .trace import *
 from .verdict import *

@@ -10,7 +10,7 @@ from ..engine.backend import Array
 from ..engine.op import op
 from ..engine.tensor import NUMPY, Tensor
 
-__all__ = ["diag", "diagonal", "trace", "tril", "triu"]
+__all__ = ["diag", "diagonal", "tril", "triu"]
 
 
 @op(x=lambda g, k: tril(g, k))

@@ -109,7 +109,8 @@ class App {
     const came = this.arrivedAt(id);
     if (!came.length) return null;
     const last = came[came.length - 1];
-    if (!this.live) return this.array(last.backward.edges[last.edge].total);
+    const total = last.backward.edges[last.edge].total;
+    if (!this.live && total !== null) return this.array(total); // large ones are not written out: added up here
     const sent = came.map((a) => this.sentOf(a.backward.id, a.edge));
     return sent.every((array) => array?.data) ? sumOfArrays(sent) : null;
   }
