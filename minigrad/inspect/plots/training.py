@@ -1,4 +1,4 @@
-"""How a training went: learning curves, any curves, and the gradient that each layer receives."""
+"""How a training went: learning curves, and curves of anything."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .figure import BLUE, VERMILLION, finish, new_figure, plain, whole_numbers
+from .figure import BLUE, DASHES, SERIES, VERMILLION, as_array, finish, new_figure, plain, whole_numbers
 
-__all__ = ["learning_curves"]
+__all__ = ["curves", "learning_curves"]
 
 
 def learning_curves(history: Sequence[Mapping[str, float]], path: str | Path | None = None) -> Any:
@@ -48,6 +48,46 @@ def learning_curves(history: Sequence[Mapping[str, float]], path: str | Path | N
             _mark(axes, epochs[best], series["val"][best], kind)
         axes.legend(frameon=False)
     return finish(figure, f"Learning curves, {len(rows)} epoch{'s' * (len(rows) > 1)}", path)
+
+
+def curves(
+    series: Mapping[str, Any],
+    path: str | Path | None = None,
+    *,
+    x: Any = None,
+    title: str = "",
+    xlabel: str = "step",
+    ylabel: str = "",
+    log: bool = False,
+) -> Any:
+    """Named curves {name: values (T,)} against x (T,), or against 0, 1, ...; they differ in dashes too.
+
+    log: both signs of bad news, explosion and vanishing, need a logarithmic scale to be seen. Raises
+    ValueError if there is no curve, if one is not (T,) as x is, or with log if one has no positive value.
+    """
+    if not series:
+        raise ValueError("curves: expected at least one curve (series={})")
+    figure = new_figure(6.4, 3.9)
+    axes = figure.subplots()
+    for i, (name, values) in enumerate(series.items()):
+        y = as_array(values).astype(float)
+        at = np.arange(len(y)) if x is None and y.ndim == 1 else as_array(x)
+        if y.ndim != 1 or at.shape != y.shape or len(y) == 0:
+            raise ValueError(f"curves: expected {name!r} (T,) as long as x, got {y.shape} and x {at.shape}")
+        if log and not (y > 0).any():
+            raise ValueError(
+                f"curves: {name!r} has no positive value, which a logarithmic scale needs (log=True)"
+            )
+        style = {"color": SERIES[i % len(SERIES)], "linestyle": DASHES[i % len(DASHES)]}
+        axes.plot(at, y, label=name, lw=1.8, marker="o" if len(y) <= 12 else None, ms=3.5, **style)
+    if log:
+        axes.set_yscale("log")
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel + ", log scale" * (log and bool(ylabel)))
+    plain(axes)
+    if len(series) > 1:
+        axes.legend(frameon=False)
+    return finish(figure, title or ", ".join(series), path)
 
 
 def _curves(axes: Any, epochs: np.ndarray, series: dict[str, np.ndarray]) -> None:
