@@ -1,4 +1,4 @@
-"""An op's settings in what JavaScript can have: numbers, lists, slices and arrays instead of Python's objects."""
+"""An op's settings in what JavaScript can have: numbers, lists, slices and arrays, no Python objects."""
 
 from __future__ import annotations
 
