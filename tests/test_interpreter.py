@@ -159,6 +159,91 @@ def test_every_sample_of_every_op(page):
     check_samples(page, every=True)
 
 
+STEPS = np.array([-3.0, -2.5, -1.5, -1.0, -0.5, 0.0, 0.0, 0.5, 1.0, 1.0, 1.5, 2.5, 3.0])
+TIES = {  # at a kink or a tie the engine makes a choice: the page must make the same
+    "elementwise": lambda x: sum((f(x) * STEPS).sum() for f in (mg.abs, mg.sign, mg.floor, mg.ceil, mg.trunc, mg.round, F.relu, F.relu6, F.elu, F.celu)),
+    "shrink": lambda x: sum((f(x) * STEPS).sum() for f in (F.hardtanh, F.hardsigmoid, F.hardswish, F.softshrink, F.hardshrink, F.leaky_relu, F.selu)),
+    "clip": lambda x: (mg.clip(x, -1.0, 1.5) * STEPS).sum() + (F.threshold(x, 0.5, 9.0) * STEPS).sum(),
+    "two": lambda x: ((mg.maximum(x, x[::-1]) - mg.minimum(x, 0.5)) * STEPS).sum() + mg.logaddexp(x, x).sum(),
+    "extrema": lambda x: x.max() * 2.0 - x.min() + (x[:12].reshape(2, 2, 3).max(axis=(0, 2)) * np.array([1.0, 2.0])).sum(),
+    "powers": lambda x: (x**2 + x**0 + x**3.0).sum() + (2.0**x).sum() + ((x * x) ** x).sum(),
+    "zeros": lambda x: mg.prod(x[3:8]) + mg.prod(x[:4]) + mg.cumprod(x, 0).sum() + mg.norm(x[5:7]) + mg.norm(x),
+    "rest": lambda x: (x % 1.25 * STEPS).sum() + (x % -0.75).sum() + (x // 0.5).sum(),
+    "pool": lambda x: (F.max_pool2d(mg.concatenate([x, x, x[:10]]).reshape(1, 1, 6, 6), 3, 2, 1, ceil_mode=True) ** 2).sum(),
+    "masks": lambda x: mg.softmax(mg.where(STEPS > 0, x, -np.inf)) @ STEPS + F.prelu(x, mg.tensor([0.3], dtype="float64")).sum(),
+    "erf": lambda x: (mg.erf(2.2 * x) + mg.erfc(2.2 * x) + F.gelu(x * 3.0) + F.softplus(30.0 * x)).sum(),
+}  # fmt: skip
+
+
+def test_ties_and_kinks(page):
+    jobs = Jobs()
+    for name, f in TIES.items():
+        jobs.add(name, mg.trace(f, STEPS))
+    jobs.check(page)
+
+
+INDICES = [
+    (1,), (-1, ..., -2), (slice(None, None, -2), None), (..., slice(-3, None)), (slice(5, 1, -1), slice(1, -1), 0),
+    (np.array([[0, -1], [1, 1]]),), (0, slice(None), np.array([1, 3])), (slice(None), np.array([1, 0]), np.array([[0], [3]])),
+    (np.array([1, 0]), slice(None), np.array([3, 3])), (np.array([0, 1]), None, 1), (slice(0, 0), 1), (None, ..., np.array([2, 0])),
+    (np.arange(24).reshape(2, 3, 4) % 5 == 1,), (slice(None), np.array([True, False, True]), slice(None, None, 3)), (0, np.eye(3, 4) > 0),
+]  # fmt: skip
+
+
+def test_every_kind_of_index(page):
+    jobs, generator = Jobs(), Generator(8)
+    x = generator.standard_normal((2, 3, 4))
+    for index in INDICES:
+        v = generator.standard_normal(x[index].shape)
+
+        def put(x, v, index=index):
+            y = x * 1.0
+            y[index] = v
+            return y
+
+        jobs.add(f"x[{index}]", mg.trace(lambda x, index=index: x[index], x, gradient=v))
+        jobs.add(f"x[{index}] = v", mg.trace(put, x, v, gradient=x + 1.0))
+    jobs.check(page)
+
+
+SHAPED = {  # forms that the samples leave out, on x (2, 3, 4)
+    "matmul, broadcast": lambda x: x[:, None] @ x.transpose(0, 2, 1)[None],
+    "matmul, vector": lambda x: x @ x[0, 0],
+    "einsum, length 1": lambda x: mg.einsum("ijk,ijl->kl", x, x[:, :1]),
+    "einsum, lost": lambda x: mg.einsum("ijk,k,j->i", x, x[0, 0], x[0, :, 0]),
+    "tile and repeat": lambda x: mg.tile(x, (2, 1, 3)).sum(axis=1) * mg.repeat(x[0, :1], 3, axis=1),
+    "stack": lambda x: mg.stack([x, -x, x * x], axis=-1)[..., 1:],
+    "sort": lambda x: mg.sort(x, axis=1)[:, ::-1],
+    "std": lambda x: (x - x.mean(axis=(0, -1), keepdims=True)) / mg.std(x, axis=-1, keepdims=True),
+    "pad": lambda x: mg.pad(x, ((0, 0), (2, 1), (3, 2)), mode="reflect") * 2.0,
+    "edge and wrap": lambda x: mg.pad(x, 1, mode="edge")[:, :, :4] + mg.pad(x, ((1, 1), (1, 1), (0, 0)), mode="wrap"),
+    "conv1d": lambda x: F.conv1d(x, x[:, :, :3], stride=2, padding=2, dilation=1),
+    "conv2d, groups": lambda x: F.conv2d(x.reshape(1, 4, 2, 3), x[:, 0].reshape(4, 1, 1, 2), padding=(0, 1), groups=4),
+    "conv3d": lambda x: F.conv3d(x.reshape(1, 1, 2, 3, 4), x[:, :2, :2].reshape(1, 1, 2, 2, 2), padding=1, stride=(1, 2, 1)),
+    "conv_transpose": lambda x: F.conv_transpose1d(x, x.transpose(1, 0, 2)[:, :, :3], stride=2, padding=1),
+    "average pool": lambda x: F.avg_pool1d(x, 3, 2, 1, ceil_mode=True) + F.adaptive_avg_pool1d(x, 3)[..., :1],
+    "adaptive max": lambda x: F.adaptive_max_pool1d(x, 3) + F.max_pool1d(x, 2, 1)[..., :3],
+    "unfold": lambda x: F.unfold(x[None], 2, padding=1, stride=(1, 2)),
+    "interpolate": lambda x: F.interpolate(x[None], size=(5, 3), mode="bilinear", align_corners=False),
+    "embedding": lambda x: F.embedding(mg.tensor([[0, 1, 1], [0, 0, 1]]), x[:, 0]),
+    "layer norm": lambda x: F.layer_norm(x, (3, 4)) + (F.group_norm(x[:, :2, :3], 2) ** 3).sum(),
+    "batch norm": lambda x: F.batch_norm(x, None, None, x[0, :, 0], x[1, :, 0], training=True),
+    "losses": lambda x: F.cross_entropy(x, mg.tensor([[0, 2, 1, 1], [2, -100, 0, 0]]), mg.tensor([1.0, 2.0, 0.5], dtype="float64")),
+    "diagonals": lambda x: mg.tril(x, 1) @ mg.diag(x[0, 0]) + mg.trace(x[0]) + mg.diagonal(x, 1, 1, 2).sum(),
+    "solve": lambda x: mg.solve(x[:, :, :3] + 3.0 * np.eye(3), x) + mg.det(x[:, :, :3])[:, None, None],
+}  # fmt: skip
+
+
+def test_forms_that_the_samples_leave_out(page):
+    jobs, generator = Jobs(), Generator(9)
+    x = generator.standard_normal((2, 3, 4))
+    for name, f in SHAPED.items():
+        with mg.no_grad():
+            v = generator.standard_normal(f(mg.tensor(x)).shape)
+        jobs.add(name, mg.trace(f, x, gradient=v))
+    jobs.check(page)
+
+
 def test_ops_without_a_gradient(page):
     arrays, jobs, wanted = ArrayTable(), [], []
     for name, op in OURS.items():
