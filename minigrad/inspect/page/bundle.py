@@ -57,7 +57,8 @@ def _scripts() -> str:
     """All scripts in order, dagre's licence before it and the link to its source map taken off."""
     licence = (FOLDER / "dagre-LICENSE.txt").read_text(encoding="utf-8").strip()
     text = re.sub(r"(?m)^//# sourceMappingURL=.*\n?", "", _joined(SCRIPTS))
-    return f'"use strict";\n/*! dagre 3.1.3\n{licence}\n*/\n{text}'
+    comment = "\n".join(f"// {line}".rstrip() for line in licence.splitlines())
+    return f'"use strict";\n// dagre 3.1.3, whose licence follows.\n{comment}\n{text}'
 
 
 def _joined(patterns: tuple[str, ...]) -> str:

@@ -103,7 +103,9 @@ class Folding {
   runsByLine(group) {
     const lineOf = (child) => (child.forward ? `${child.forward.file}:${child.forward.line}` : null);
     const runs = runsOf(group.children, lineOf, true);
-    return runs.length > 1 && runs.length < group.children.length / 2 ? runs : null;
+    const longest = Math.max(...runs.map((run) => run.length)); // one long run would hide everything in one box
+    const helps = runs.length < group.children.length / 2 && longest < group.children.length / 2;
+    return helps ? runs : null;
   }
 
   runsOfSteps(group) {

@@ -25,10 +25,11 @@ function sentenceOf(app, at = app.at) {
 
 function forwardSentence(app, moment) {
   const step = app.index.forward.get(moment.forward);
-  const y = app.value(step.output);
-  const result = arrayInWords(app.valueOf(y.id));
+  const result = arrayInWords(app.valueOf(step.output));
   const again = step.replay ? "Behind a checkpoint the forward pass runs again: " : "";
-  return `${again}${step.formula} gives ${y.name} = ${result}.`;
+  if (!step.numbers || app.live) return `${again}${step.formula}, ${result}.`;
+  const [, plugged] = step.numbers.split(/ = (.*)/s);
+  return `${again}${step.formula} = ${plugged} = ${result}.`;
 }
 
 function seedSentence(app) {

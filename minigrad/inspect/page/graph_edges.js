@@ -1,0 +1,91 @@
+// Edges: curves with what flows along them, the local derivative and the gradient that was sent.
+
+const EDGE_THUMB = 24;
+
+/** Room for an edge's numbers; null where nothing flows back along it, or too much to show. */
+function labelSize(edge) {
+  if (edge.parts.length > 1 || !carriesGradient(edge.parts[0])) return null;
+  const { scope, forward } = edge.parts[0];
+  const scalar = scope.index.values.get(forward.output).shape.length === 0 && inputShape(edge.parts[0]).length === 0;
+  return scalar ? { width: 58, height: 34 } : { width: 44, height: EDGE_THUMB + 16 };
+}
+
+function inputShape({ scope, forward, position }) {
+  return scope.index.values.get(forward.inputs[position]).shape;
+}
+
+function carriesGradient({ scope, forward, position }) {
+  return scope.index.edgeOf.has(`${forward.id}:${position}`);
+}
+
+/** An edge of the picture: {element, label, update(current)}. */
+class EdgeLine {
+  constructor(app, edge, curve) {
+    Object.assign(this, { app, edge, curve });
+    this.line = svgNode("path", { class: "edge-line", d: curve.path, "marker-end": "url(#arrow)" });
+    this.flow = svgNode("path", { class: "edge-flow", d: curve.path });
+    this.element = svgNode("g", { class: "edge", "data-key": edge.key }, this.line, this.flow);
+    this.label = svgNode("g", { class: "edge-label", transform: `translate(${curve.x},${curve.y})` });
+    this.single = labelSize(edge) ? edge.parts[0] : null;
+    if (this.single) this.fillLabel();
+  }
+
+  fillLabel() {
+    this.back = svgNode("rect", { class: "label-back", rx: 5 });
+    this.local = svgNode("text", { class: "local", y: -5 });
+    this.sent = svgNode("text", { class: "sent", y: 11 });
+    this.thumb = new Thumb(-EDGE_THUMB / 2, -EDGE_THUMB / 2 - 7, EDGE_THUMB, "gradient sent");
+    this.label.append(this.back, this.thumb.element, this.local, this.sent);
+  }
+
+  update(current) {
+    const readings = this.edge.parts.map((part) => readEdge(this.app, part));
+    const now = current.forward !== null && this.edge.parts.some((part) => isCurrent(part, current));
+    const classes = {
+      passed: readings.some((r) => r.passed), carries: readings.some((r) => r.carries),
+      current: now, backward: now && current.phase === "backward", forward: now && current.phase === "forward",
+    };
+    for (const part of [this.element, this.label]) {
+      for (const [name, on] of Object.entries(classes)) part.classList.toggle(name, on);
+    }
+    this.line.setAttribute("marker-end", `url(#arrow${now ? `-${current.phase}` : ""})`);
+    if (this.single) this.show(readings[0]);
+  }
+
+  show({ local, sent, secret }) {
+    const number = local && isScalar(local) ? `× ${bracketed(shortNumber(local.data[0], 3))}` : "";
+    const flat = !sent || isScalar(sent);
+    this.local.textContent = secret || !flat ? "" : number;
+    this.thumb.show(sent && !flat && !secret ? sent : null);
+    this.sent.textContent = secret ? "?" : sent ? shortNumber(flat ? sent.data[0] : normOf(sent), 3) : "";
+    this.sent.setAttribute("y", flat ? 11 : EDGE_THUMB / 2 + 5);
+    this.placeBack();
+  }
+
+  /** The paper behind the numbers is as wide as they are. */
+  placeBack() {
+    const [local, sent] = [this.local.textContent, this.sent.textContent];
+    const map = !this.thumb.element.classList.contains("empty");
+    const width = Math.max(map ? EDGE_THUMB : 0, textWidth(local, 11), textWidth(sent, 12, 600)) + 8;
+    const top = map ? -EDGE_THUMB / 2 - 10 : local ? -18 : -2;
+    const bottom = map ? EDGE_THUMB / 2 + 9 : sent ? 16 : 0;
+    const box = { x: -width / 2, y: top, width, height: Math.max(0, bottom - top) };
+    for (const [name, value] of Object.entries(box)) this.back.setAttribute(name, value);
+    this.label.classList.toggle("blank", !local && !sent && !map);
+  }
+}
+
+function bracketed(text) {
+  return text.startsWith("-") ? `(${text})` : text;
+}
+
+/** Does the moment's edge run here? Inside an opened fused op, the edges that lead to the same input. */
+function isCurrent(part, current) {
+  let { scope, forward, position } = part;
+  while (scope.opened) {
+    position = scope.graph.inputs.indexOf(forward.inputs[position]);
+    forward = scope.opened.forward;
+    scope = scope.opened.scope;
+  }
+  return forward.id === current.forward && (current.position === null || current.position === position);
+}

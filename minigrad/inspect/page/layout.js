@@ -1,0 +1,98 @@
+// Layout: dagre places nodes left to right; here its input is made, and boxes and curves from its output.
+
+const BOX_PAD = { side: 14, top: 30, bottom: 14 };
+
+/**
+ * @param picture  of visibleGraph
+ * @param {(node) => {width: number, height: number}} sizeOfNode
+ * @param {(edge) => {width: number, height: number}|null} sizeOfLabel  room that an edge's numbers need
+ * @returns {{nodes: Map<string, Rect>, boxes: Map<string, Rect>, edges: Map<string, {path, x, y}>, bounds: Rect}}
+ *   Rect: {x, y, width, height}, x and y the upper left corner
+ */
+function layoutOf(picture, sizeOfNode, sizeOfLabel) {
+  const graph = new dagre.graphlib.Graph({ multigraph: true, compound: picture.boxes.length > 0 });
+  graph.setGraph({ rankdir: "LR", nodesep: 22, ranksep: 34, edgesep: 14 });
+  for (const box of picture.boxes) graph.setNode(box.key, {});
+  for (const node of picture.nodes) graph.setNode(node.key, sizeOfNode(node));
+  for (const { key, box } of [...picture.boxes, ...picture.nodes]) if (box) graph.setParent(key, box);
+  for (const edge of picture.edges) {
+    const label = sizeOfLabel(edge) ?? { width: 0, height: 0 };
+    graph.setEdge(edge.from, edge.to, { ...label, labelpos: "c", weight: edge.parts.length > 1 ? 2 : 1 }, edge.key);
+  }
+  dagre.layout(graph);
+  const nodes = new Map(picture.nodes.map(({ key }) => [key, cornerOf(graph.node(key))]));
+  const boxes = boxesAround(picture, nodes);
+  return { nodes, boxes, edges: curvesOf(picture, graph, nodes), bounds: boundsOf([...nodes.values(), ...boxes.values()]) };
+}
+
+function cornerOf({ x, y, width, height }) {
+  return { x: x - width / 2, y: y - height / 2, width, height };
+}
+
+/** The rectangle around others. */
+function boundsOf(rects) {
+  if (!rects.length) return { x: 0, y: 0, width: 1, height: 1 };
+  const x = Math.min(...rects.map((r) => r.x));
+  const y = Math.min(...rects.map((r) => r.y));
+  const right = Math.max(...rects.map((r) => r.x + r.width));
+  const bottom = Math.max(...rects.map((r) => r.y + r.height));
+  return { x, y, width: right - x, height: bottom - y };
+}
+
+/** A box around what lies in each unfolded group, inner groups first. */
+function boxesAround(picture, nodes) {
+  const boxes = new Map();
+  for (const { key } of [...picture.boxes].reverse()) {
+    const inside = picture.nodes.filter((n) => n.box === key).map((n) => nodes.get(n.key));
+    inside.push(...picture.boxes.filter((b) => b.box === key && boxes.has(b.key)).map((b) => boxes.get(b.key)));
+    if (!inside.length) continue;
+    const { x, y, width, height } = boundsOf(inside);
+    boxes.set(key, {
+      x: x - BOX_PAD.side,
+      y: y - BOX_PAD.top,
+      width: width + 2 * BOX_PAD.side,
+      height: height + BOX_PAD.top + BOX_PAD.bottom,
+    });
+  }
+  return boxes;
+}
+
+/** Each edge as a path from the right side of one node to the left side of another, and the place of its label. */
+function curvesOf(picture, graph, nodes) {
+  const found = picture.edges.map((edge) => ({ edge, ...graph.edge(edge.from, edge.to, edge.key) }));
+  spreadEnds(found, "from", nodes);
+  spreadEnds(found, "to", nodes);
+  return new Map(found.map(({ edge, points, start, end, x, y }) => {
+    const forwards = end.x > start.x;
+    const way = forwards ? [start, ...points.slice(1, -1), end] : points;
+    return [edge.key, { path: smoothPath(way), x: x ?? (start.x + end.x) / 2, y: y ?? (start.y + end.y) / 2 }];
+  }));
+}
+
+/** Edges that share a node's side leave it, or arrive, at places of their own, in the order in which they come. */
+function spreadEnds(found, side, nodes) {
+  const bySide = new Map();
+  for (const item of found) pushTo(bySide, item.edge[side], item);
+  for (const [key, items] of bySide) {
+    const rect = nodes.get(key);
+    const near = (item) => item.points[side === "from" ? 1 : item.points.length - 2] ?? item.points[0];
+    items.sort((a, b) => near(a).y - near(b).y);
+    items.forEach((item, i) => {
+      const y = rect.y + (rect.height * (i + 1)) / (items.length + 1);
+      if (side === "from") item.start = { x: rect.x + rect.width, y };
+      else item.end = { x: rect.x - 7, y };
+    });
+  }
+}
+
+/** A curve that is level at each of its points. */
+function smoothPath(points) {
+  const at = (n) => n.toFixed(1);
+  let path = `M${at(points[0].x)},${at(points[0].y)}`;
+  for (let i = 1; i < points.length; i += 1) {
+    const [a, b] = [points[i - 1], points[i]];
+    const middle = (a.x + b.x) / 2;
+    path += `C${at(middle)},${at(a.y)} ${at(middle)},${at(b.y)} ${at(b.x)},${at(b.y)}`;
+  }
+  return path;
+}
