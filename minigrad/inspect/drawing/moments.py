@@ -16,7 +16,7 @@ from .scene import number
 
 __all__ = ["Moment", "caption", "find_moment", "moments", "short"]
 
-LONGEST = 96  # characters of a line of caption
+LONGEST = 110  # characters of a line of caption
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,12 +107,11 @@ def _node_lines(step: Backward, place: str) -> list[str]:
 def _edge_lines(edge: Edge, place: str) -> list[str]:
     name = edge.input.name
     heading = f"{place}, backward: from {edge.step.value.name} to {name}"
-    sent = f"sends {short(edge.sent)}"
-    if edge.order:
-        sent += f", which adds up: {sum_text(edge, short)}"
-    elif len(edge.input.contributions) > 1:
-        sent += f", the first of {len(edge.input.contributions)} contributions"
-    return [heading, edge.formula, sent]
+    sent, ways = f"sends {short(edge.sent)}", len(edge.input.contributions)
+    if ways > 1:
+        sent += f", contribution {edge.order + 1} of {ways}"
+    gathered = f"adds up to {sum_text(edge, short)}" if edge.order else ""
+    return [heading, edge.formula, sent, gathered]
 
 
 def sum_text(edge: Edge, say: Any = number) -> str:
