@@ -12,6 +12,7 @@ import numpy as np
 from ...engine.backend import xp_of
 from ...engine.backprop import grad
 from ...engine.random import Generator
+from ...engine.recording import enable_grad
 from ...engine.tensor import Tensor, wrap
 from ...nn.module import Module
 from ..layers import of_targets, on_model, real_input, scored, targets_of
@@ -156,8 +157,10 @@ def _along(where: str, model: Module, start: Tensor, way: Tensor, target: np.nda
 def _gradient(where: str, model: Module, x: Tensor, target: Any) -> tuple[Tensor, Tensor]:
     """(d s_t / d x, s_t (N,)) for a leaf x; samples do not meet, so the sum of scores is differentiated."""
     scores, _ = scored(where, model, x)
-    chosen = of_targets(scores, targets_of(where, scores, target))
-    if not chosen.requires_grad:
+    with enable_grad():
+        chosen = of_targets(scores, targets_of(where, scores, target))
+        total = chosen.sum()
+    if not total.requires_grad:
         raise ValueError(f"{where}: the scores do not depend on x by differentiable operations")
-    found = grad(chosen.sum(), [x], allow_unused=True)[0]
+    found = grad(total, [x], allow_unused=True)[0]
     return (wrap(x._data * 0, None) if found is None else found), chosen.detach()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.backprop import grad
+from ...engine.recording import enable_grad
 from ...engine.tensor import Tensor
 from ...nn.linear import Linear
 from ...nn.module import Module
@@ -86,7 +87,8 @@ def grad_cam(model: Module, layer: Any, x: Any, target: Any = None, relu: bool =
     which = layer_named("grad_cam", model, layer)
     scores, calls = scored("grad_cam", model, x)
     maps = output_of("grad_cam", calls, which, layer, axes=(4,))
-    score = of_targets(scores, targets_of("grad_cam", scores, target)).sum()
+    with enable_grad():
+        score = of_targets(scores, targets_of("grad_cam", scores, target)).sum()
     slope = grad(score, [maps], allow_unused=True)[0] if score.requires_grad else None
     if slope is None:
         raise ValueError(f"grad_cam: the scores do not depend on that layer's maps (layer={layer!r})")
