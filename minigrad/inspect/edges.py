@@ -15,7 +15,7 @@ from ..engine.recording import no_grad
 from ..gradcheck import differences
 from .record import Edge, Forward
 
-__all__ = ["EdgeReport", "EdgeRow", "check_edges", "local_derivative", "vjp"]
+__all__ = ["EdgeReport", "EdgeRow", "check_edges", "jacobian", "local_derivative", "vjp"]
 
 MOST_NUMBERS = 4096  # of a Jacobian that is written out
 MOST_ELEMENTS = 64  # of an input whose every element is checked; of a larger one, so many
@@ -41,9 +41,16 @@ def local_derivative(edge: Edge) -> np.ndarray | None:
     if op.elementwise:
         call = dict(plan.calls)[edge.position]
         return np.broadcast_to(call(np.ones(shape, dtype), forward.saved_arrays, forward.meta), shape)
-    n, m = forward.output.data.size, edge.input.data.size
-    if n * m > MOST_NUMBERS:
+    if forward.output.data.size * edge.input.data.size > MOST_NUMBERS:
         return None
+    return jacobian(edge)
+
+
+def jacobian(edge: Edge) -> np.ndarray:
+    """(output elements, input elements): one VJP a row, of a unit vector; of this use of the input alone."""
+    forward = edge.step.forward
+    shape, dtype = forward.output.shape, forward.output.dtype
+    n, m = forward.output.data.size, edge.input.data.size
     rows = np.empty((n, m), dtype)
     for i in range(n):
         unit = np.zeros(n, dtype)

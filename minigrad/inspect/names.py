@@ -39,13 +39,13 @@ def give_names(
     values: list[Value],
     output: Value,
     recorder: Recorder,
-    inputs: dict[int, str],
+    inputs: dict[Any, str],
     result: str | None,
 ) -> dict[str, list[Value]]:
     """Name every value, in place; return the sequences that loops made, by name."""
     places = recorder.places
     names = {recorder.by_node[n]: name for n, name in places.parameters.items() if n in recorder.by_node}
-    names |= {recorder.by_array[i]: name for i, name in inputs.items() if i in recorder.by_array}
+    names |= {recorder.find(what): name for what, name in inputs.items() if recorder.find(what)}
     if result:
         names[output] = result
     for value, name in _bound(recorder):
@@ -114,7 +114,7 @@ def _by_spot(values: list[Value], names: dict[Value, str]) -> dict[str, list[Val
 def _bound(recorder: Recorder) -> Iterator[tuple[Value, str]]:
     """The variables that held a value: the outermost function's first, then in the order they did."""
     for name, what, depth in sorted(recorder.places.bindings, key=lambda b: b.depth):
-        value = recorder.by_array.get(what) if isinstance(what, int) else recorder.by_node.get(what)
+        value = recorder.find(what)
         if value is not None and not (depth == HANDED_ON and value.made_by):
             yield value, name
 

@@ -21,7 +21,8 @@ __all__ = ["Place", "Places"]
 
 OURS = __name__.partition(".")[0]
 LIBRARY, HANDED_ON = 10**6, 10**9  # less and least telling names
-TRACE = OURS + ".inspect.trace"
+INSPECT = OURS + ".inspect"
+TRACE = INSPECT + ".trace"
 READERS = ("models", "recipes")  # written as a reader would: their lines are shown
 
 
@@ -101,6 +102,8 @@ class Places:
             self._read_names(frame)
         self._chain = chain
         module, shown = self._stack[-1], reader or inner
+        if reader is None and inner.f_globals["__name__"].startswith(INSPECT):  # a scalar of the microscope
+            return Place(module, "", 0, (object(),))
         origin = (module, shown.f_code, shown.f_lasti, inner.f_code, inner.f_lasti)
         return Place(module, shown.f_code.co_filename, shown.f_lineno, origin)
 
@@ -147,7 +150,8 @@ def _frames(frame: FrameType | None) -> tuple[list[FrameType], FrameType | None]
     """The frames between the call of trace() and this one, outermost first; and the reader's innermost."""
     chain, reader = [], None
     while frame is not None and frame.f_globals.get("__name__", "") != TRACE:
-        chain.append(frame)
+        if not frame.f_globals.get("__name__", "").startswith(INSPECT):
+            chain.append(frame)
         if reader is None and _is_readers(frame):
             reader = frame
         frame = frame.f_back

@@ -231,6 +231,10 @@ class Recorder:
         self.forward.append(value.made_by)
         return y
 
+    def find(self, what: Any) -> Value | None:
+        """The value of a node, or of a constant by the identity of its array."""
+        return self.by_node.get(what) if isinstance(what, Node) else self.by_array.get(what)
+
     def _input(self, node: Node | None, array: Any) -> Value | None:
         if node is None:
             return None if array is None else self._constant(array)

@@ -43,7 +43,7 @@ def trace(fn: Callable, *inputs: Any, gradient: Any = None, **matrix: Any) -> An
     >>> import minigrad as mg
     >>> t = mg.trace(lambda w, x: mg.tanh(w * x), 2.0, 0.5)
     >>> print(t.loss.data, t["w"].grad, t.forward[0].formula)
-    0.7615941559557649 0.2099871708070131 mul = w · x
+    0.7615941559557649 0.20998717080701307 mul = w · x
     >>> mg.trace([[1.0, 2.0], [3.0, 4.0]]).item()
     5.0
     """
@@ -56,9 +56,9 @@ def trace(fn: Callable, *inputs: Any, gradient: Any = None, **matrix: Any) -> An
 
 
 def record(
-    fn: Callable, given: list, gradient: Any, names: dict[int, str], result: str | None = None
+    fn: Callable, given: list, gradient: Any, names: dict[Any, str], result: str | None = None
 ) -> Trace:
-    """trace() with the inputs as they are, and names for them (by identity of the array) and the result."""
+    """trace() with the inputs as they are, and names for values (by node, or identity of the array)."""
     places = Places(fn, given)
     recorder = Recorder(places, [x for x in given if isinstance(x, Tensor)])
     enter(recorder)
@@ -147,7 +147,7 @@ class Trace:
         y: Tensor,
         recorder: Recorder,
         moments: list[Backward | Forward],
-        names: dict[int, str],
+        names: dict[Any, str],
         result: str | None,
     ) -> None:
         self.values: list[Value] = recorder.values
