@@ -148,7 +148,7 @@ const convOp = {
     return [
       needs[0] ? convolution.x(g, w, meta, x.shape) : null,
       needs[1] ? convolution.w(g, x, meta, w.shape) : null,
-      bias ? addPlaces(g, reducedPlaces(g.shape, axesOf(null, g.shape.length).filter((a) => a !== 1)), bias.shape) : null,
+      bias ? addPlaces(g, reducedPlaces(g.shape, [...g.shape.keys()].filter((a) => a !== 1)), bias.shape) : null,
     ];
   },
 };

@@ -24,8 +24,10 @@ const COMPARISONS = {
   left_shift: { f: bits((a, b) => a << b) },
   right_shift: { f: bits((a, b) => a >> b) },
   isclose: {
-    f: (a, b, { rtol, atol, equal_nan: nan }) =>
-      truth(a === b || (nan && a !== a && b !== b) || (Math.abs(a - b) <= atol + rtol * Math.abs(b) && Number.isFinite(b))),
+    f(a, b, { rtol, atol, equal_nan: nan }) {
+      const near = Number.isFinite(b) && Math.abs(a - b) <= atol + rtol * Math.abs(b);
+      return truth(near || a === b || (nan && Number.isNaN(a) && Number.isNaN(b)));
+    },
   },
 };
 
