@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import inspect
+from minigrad import inspect, nn
 
 pytest.importorskip("matplotlib")
 RNG = np.random.default_rng(0)
@@ -26,11 +26,22 @@ LABELS = np.array([0, 1, 2, 2, 1, 0, 2])
 PROBS = np.eye(3)[[0, 1, 1, 2, 1, 2, 0]] * 0.7 + 0.1
 PROBS[2] = [0.05, 0.93, 0.02]  # the worst: item 2 is a 2, and 1 seemed sure
 IMAGES = RNG.random((7, 1, 8, 8), dtype=np.float32)
+NET = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(108, 4), nn.Tanh())
+FLOW = {"a.weight": np.array([[1e-6, -3e-6]]), "a.bias": np.array([2e-6]), "b": np.array([-1.0]), "c": None}
+ATTENTION = np.array([[[0.75, 0.25], [0.0, 1.0]], [[0.5, 0.5], [1.0, 0.0]]])
 PICTURES = {
     "curves": lambda path=None: inspect.learning_curves(HISTORY, path),
     "matrix": lambda path=None: inspect.confusion_matrix(LABELS, PROBS.argmax(1), path),
     "filters": lambda path=None: inspect.filters(RNG.standard_normal((6, 1, 5, 5)), path),
     "mistakes": lambda path=None: inspect.worst_mistakes(IMAGES, LABELS, PROBS, path),
+    "any curves": lambda path=None: inspect.curves({"a": [1.0, 2.0], "b": [3.0, 1.0]}, path),
+    "maps": lambda path=None: inspect.feature_maps(NET, IMAGES[0], "1", path),
+    "images": lambda path=None: inspect.show_images(IMAGES[:2], ["a", "b"], path, title="Two"),
+    "activations": lambda path=None: inspect.activations(NET, IMAGES, path),
+    "gradients": lambda path=None: inspect.gradient_flow(FLOW, path),
+    "attention": lambda path=None: inspect.attention_map(ATTENTION, ["I", "am"], path=path),
+    "overlay": lambda path=None: inspect.overlay(IMAGES[0], np.eye(4), path),
+    "field": lambda path=None: inspect.receptive_field_of(NET, "0", 0, (1, 8, 8)).draw(IMAGES[0], path),
 }
 
 
@@ -131,6 +142,98 @@ def test_a_perfect_network_shows_its_least_certain_answers():
     assert "No mistakes" in figure.get_suptitle() and "no. 4" in figure.axes[0].get_title()
 
 
+# ---------------------------------------------------------------- inside a network
+
+
+def test_curves_of_anything():
+    (axes,) = inspect.curves({"a": mg.tensor([1.0, 0.1, 0.01]), "b": [3, 2, 1]}, x=[5, 6, 7], log=True).axes
+    first, second = axes.lines
+    assert first.get_xdata().tolist() == [5, 6, 7] and second.get_ydata().tolist() == [3, 2, 1]
+    assert first.get_linestyle() != second.get_linestyle() and axes.get_yscale() == "log"
+    assert [t.get_text() for t in axes.get_legend().get_texts()] == ["a", "b"]
+
+
+def test_feature_maps_are_the_layers_outputs():
+    wanted = np.asarray(inspect.layer_outputs(NET, IMAGES[:1])["1"])[0]
+    chosen = inspect.feature_maps(NET, IMAGES[0], NET[1])
+    shown = [image.get_array() for axes in chosen.axes for image in axes.images]
+    assert np.array_equal(shown, wanted) and "3 maps of 6x6" in chosen.get_suptitle()
+    every = inspect.feature_maps(NET, IMAGES[:1])  # a row each of what the layers with places gave
+    images = [image for axes in every.axes for image in axes.images]
+    assert np.array_equal([image.get_array() for image in images[3:]], wanted) and len(images) == 6
+    assert images[0].get_clim()[0] < 0 == images[3].get_clim()[0]
+    assert images[0].get_cmap().name != images[3].get_cmap().name
+    labels = [axes.get_ylabel() for axes in every.axes if axes.get_ylabel()]
+    assert [label.split("\n")[:2] for label in labels] == [["0", "Conv2d"], ["1", "ReLU"]]
+
+
+def test_dead_and_saturated_units_are_counted():
+    model = nn.Sequential(nn.Linear(2, 4, bias=False), nn.ReLU(), nn.Linear(4, 2, bias=False), nn.Tanh())
+    model[0].weight.data = [[1.0, 0.0], [-1.0, 0.0], [-2.0, -1.0], [0.0, -3.0]]  # of x >= 0, three see nothing
+    model[2].weight.data = [[100.0, 0, 0, 0], [0.001, 0, 0, 0]]
+    figure = inspect.activations(model, np.array([[1.0, 0.0], [2.0, 0.0], [1.0, 5.0]], np.float32))
+    said = texts(figure)
+    assert "3 of 4" in said and "75 %" in said  # dead units, zeros
+    assert "50 %" in said and "saturated" in said  # one of the two tanh units
+    assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["0  Linear", "1  ReLU", "2  Linear", "3  Tanh"]
+    images = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
+    images[0].weight.data, images[0].bias.data = np.ones((2, 1, 3, 3)), [-1e3, 0.0]
+    assert "1 of 2" in texts(inspect.activations(images, IMAGES))  # of an image layer a unit is a channel
+
+
+def test_gradient_flow_shows_mean_and_largest_per_layer():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1), nn.Linear(2, 2))
+    with pytest.raises(ValueError, match="call backward"):
+        inspect.gradient_flow(model)
+    model[:3](mg.ones(5, 3)).sum().backward()
+    axes = inspect.gradient_flow(model).axes[0]
+    mean, largest = (line.get_xdata() for line in axes.lines)
+    first = np.concatenate([np.abs(np.asarray(p.grad)).ravel() for p in model[0].parameters()])
+    assert mean[0] == pytest.approx(first.mean()) and largest[0] == pytest.approx(first.max())
+    assert len(mean) == 2 and "no gradient" in texts(axes.figure)
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["0  Linear", "2  Linear", "3  Linear"]
+    step = mg.trace(lambda x: model[:3](x).sum(), np.ones((5, 3)))
+    traced = inspect.gradient_flow(step).axes[0].lines[0].get_xdata()
+    assert np.allclose(sorted(traced), sorted(mean))
+    zero = inspect.gradient_flow({"w": np.zeros(3)})
+    assert "gradient 0" in texts(zero)
+
+
+def test_attention_maps_name_queries_and_keys():
+    figure = inspect.attention_map(mg.tensor(ATTENTION), ["I", "am"])
+    left, right = figure.axes[:2]
+    assert np.array_equal(right.images[0].get_array(), ATTENTION[1])
+    assert [t.get_text() for t in left.get_yticklabels()] == ["I", "am"]
+    assert [t.get_text() for t in right.get_xticklabels()] == ["I", "am"]
+    assert left.images[0].get_clim() == right.images[0].get_clim() == (0, 1)
+    one = inspect.attention_map(ATTENTION[0], keys=["x", "y"])
+    assert {t.get_text() for t in one.axes[0].texts} == {".75", ".25", "1.00"}
+
+
+def test_an_overlay_colours_by_sign_and_strength():
+    heat = np.zeros((8, 8))
+    heat[1, 2], heat[5, 6] = 2.0, -1.0
+    figure = inspect.overlay(np.zeros((1, 8, 8)), heat)
+    (picture,) = [i.get_array() for axes in figure.axes for i in axes.images if i.get_array().ndim == 3]
+    assert np.allclose(picture[0, 0], 1.0)  # nothing said: paper
+    red, _, blue = picture[1, 2]
+    assert red > 0.8 and blue < 0.2 and picture[5, 6][2] > picture[5, 6][0]
+    assert np.abs(picture[1, 2] - 1).max() > np.abs(picture[5, 6] - 1).max()  # stronger is more opaque
+    assert "blue against" in figure.get_suptitle()
+    large = inspect.overlay(np.zeros((8, 8)), [[1.0, 0.0], [0.0, 0.0]]).axes[1].images[0].get_array()
+    assert large[0, 0, 2] < large[3, 3, 2] < large[7, 7, 2] == 1.0  # enlarged without steps
+    many = inspect.overlay(RNG.random((9, 3, 8, 8)), RNG.random((9, 3, 8, 8)), titles=list("abcdefghi"))
+    assert [axes.get_title() for axes in many.axes[:9]] == list("abcdefghi")
+
+
+def test_a_field_is_framed():
+    found = inspect.receptive_field_of(NET, "0", (0, 2, 3), (1, 8, 8))
+    measured, formula = found.draw().axes[0].patches
+    for frame in (measured, formula):
+        assert (frame.get_x(), frame.get_y(), frame.get_width(), frame.get_height()) == (2.5, 1.5, 3, 3)
+    assert measured.get_linestyle() != formula.get_linestyle()
+
+
 @pytest.mark.parametrize(
     ("error", "words", "call"),
     [
@@ -145,6 +248,25 @@ def test_a_perfect_network_shows_its_least_certain_answers():
         (ValueError, "diverged", lambda: inspect.filters(np.full((1, 1, 2, 2), np.nan))),
         (ValueError, "expected images", lambda: inspect.worst_mistakes(np.zeros((7, 9)), LABELS, PROBS)),
         (ValueError, "got 6 images", lambda: inspect.worst_mistakes(IMAGES[:6], LABELS, PROBS)),
+        (ValueError, "at least one curve", lambda: inspect.curves({})),
+        (ValueError, "'a' .T,", lambda: inspect.curves({"a": [1.0, 2.0]}, x=[1.0])),
+        (ValueError, "log=True", lambda: inspect.curves({"a": [-1.0, 0.0]}, log=True)),
+        (ValueError, "one image", lambda: inspect.feature_maps(NET, IMAGES)),
+        (ValueError, "0, 1, 2, 3, 4 .layer='9'", lambda: inspect.feature_maps(NET, IMAGES[0], "9")),
+        (ValueError, "'3' gives shape", lambda: inspect.feature_maps(NET, IMAGES[0], "3")),
+        (ValueError, "no layer of Sequential", lambda: inspect.feature_maps(NET[2:4], IMAGES[0, :, :6, :6].repeat(3, 0))),
+        (ValueError, "expected 7 titles", lambda: inspect.show_images(IMAGES, ["a"])),
+        (ValueError, "finite", lambda: inspect.show_images(np.full((1, 2, 2), np.inf))),
+        (ValueError, "'0' gives NaN", lambda: inspect.activations(NET, IMAGES * np.nan)),
+        (TypeError, "expected a Module", lambda: inspect.activations(len, IMAGES)),
+        (ValueError, "gradient of 'w' holds NaN", lambda: inspect.gradient_flow({"w": [np.nan]})),
+        (TypeError, "Module, Trace", lambda: inspect.gradient_flow(3)),
+        (ValueError, r"weights .*got shape \(2,\)", lambda: inspect.attention_map([0.5, 0.5])),
+        (ValueError, r"in 0\.\.1, got", lambda: inspect.attention_map([[2.0, -1.0]])),
+        (ValueError, "expected 2 queries, got 1", lambda: inspect.attention_map(ATTENTION, ["a"])),
+        (ValueError, "got 2 and 1", lambda: inspect.overlay(IMAGES[0], np.ones((2, 8, 8)))),
+        (ValueError, "expected finite", lambda: inspect.overlay(IMAGES[0], np.full((8, 8), np.nan))),
+        (ValueError, "expected heat", lambda: inspect.overlay(IMAGES[0], np.ones(8))),
         (ValueError, r"labels in 0\.\.1", lambda: inspect.worst_mistakes(IMAGES, LABELS, PROBS[:, :2])),
     ],
 )  # fmt: skip
