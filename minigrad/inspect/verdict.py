@@ -17,11 +17,15 @@ UNANSWERED = "not answered yet: put your answer in the place of the three dots"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found of an answer: true if it is right; `mistake` names the known mistake, if it is one."""
+    """What was found of an answer: true if it is right; `mistake` names the known mistake, if it is one.
+
+    also: other mistakes that give the same numbers, the likelier first.
+    """
 
     right: bool
     told: str
     mistake: str | None = None
+    also: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self.right

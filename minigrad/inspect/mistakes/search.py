@@ -1,0 +1,167 @@
+"""The wrong answers a learner may give, by making the known mistakes on the true backward pass."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..record import Edge, Value
+from . import arrays, elementwise, jacobians
+from .places import Candidate, cut_groups, of_the_answer, of_values, shifted
+from .rerun import Change, Cone, Rerun
+from .rule import (
+    ASSIGNED,
+    COUNT,
+    CUT,
+    FACTOR,
+    INCOMING,
+    PLACE,
+    POWER,
+    SIGN,
+    TRANSPOSED,
+    UNSUMMED,
+    Rule,
+)
+
+__all__ = ["Mistake", "Mistakes"]
+
+RULES: tuple[Rule, ...] = (*elementwise.RULES, *arrays.RULES, *jacobians.RULES)
+MOST_EDGES = 250  # tried one by one; in a larger graph those nearest to the value
+MOST_PAIRED = 45  # mistakes that are tried two at a time
+COMMON = (SIGN, FACTOR, COUNT, TRANSPOSED, UNSUMMED, CUT, POWER, PLACE, ASSIGNED, INCOMING)
+
+
+@dataclass(frozen=True, eq=False)
+class Mistake:
+    """A wrong answer and how one comes to it."""
+
+    family: str
+    told: str
+    answer: np.ndarray
+    weight: float
+    edges: frozenset[Edge] = frozenset()
+
+    def __repr__(self) -> str:
+        return f"<{self.family}: {self.told}>"
+
+
+class Mistakes:
+    """The known wrong answers to "what is the gradient of this value?", the likeliest first."""
+
+    def __init__(self, trace: Any, target: Value) -> None:
+        self.trace = trace
+        self.target = target
+        self.cone = Cone(trace, target)
+        self.rerun = Rerun(self.cone)
+
+    @cached_property
+    def singles(self) -> list[Mistake]:
+        """One mistake, at one place or at every place of its kind."""
+        return self._distinct(self._candidates)
+
+    def matching(self, fits: Callable[[np.ndarray], bool], pairs: bool = True) -> list[Mistake]:
+        """Those whose answer fits, the likeliest first; two mistakes at once only where one does not do."""
+        found = _vanishing_last([m for m in self.singles if fits(m.answer)])
+        if found or not pairs:
+            return found
+        return [m for m in self._distinct(self._pairs()) if fits(m.answer)]
+
+    # ---------------------------------------------------------------- candidates
+
+    @cached_property
+    def _candidates(self) -> list[Candidate]:
+        """All single mistakes, sorted by weight."""
+        cone, groups = self.cone, list(self._groups("spot").values())
+        found = [
+            *of_the_answer(cone, self.trace.values),
+            *of_values(cone),
+            *cut_groups(cone, groups),
+            *shifted(cone, groups, self.trace.forward),
+            *self._on_edges(),
+        ]
+        return sorted(found, key=lambda c: c.weight)
+
+    def _on_edges(self) -> Iterator[Candidate]:
+        near = sorted(self.cone.edges, key=self.cone.away)[:MOST_EDGES]
+        for rule in RULES:
+            alone = [e for e in near if rule.fits(e)] if not rule.together else []
+            for edge in alone:
+                yield _made(rule, [edge], self.cone.away(edge), 0.0)
+            for kind, extra in (("step", 0.0), ("spot", -0.05), ("op", 0.05)):
+                if kind == "step" and not rule.together:
+                    continue
+                for group in self._groups(kind).values():
+                    group = [e for e in group if rule.fits(e)]
+                    if len(group) > 1 or (rule.together and group):
+                        yield _made(rule, group, self.cone.away(group[0]), extra)
+
+    def _groups(self, kind: str) -> dict[Any, list[Edge]]:
+        """Edges of one step, of one spot of the program, or of one op anywhere."""
+        groups: dict[Any, list[Edge]] = defaultdict(list)
+        for e in self.cone.edges:
+            f = e.step.forward
+            if f is None:
+                continue
+            key = {"step": f.id, "spot": (f.place.origin, e.arg), "op": (f.op, e.arg)}[kind]
+            groups[key].append(e)
+        return groups
+
+    def _pairs(self) -> Iterator[Candidate]:
+        common, seen = [], set()
+        for answer, c in self._evaluated(c for c in self._candidates if c.family in COMMON):
+            key = (c.family, _signature(answer))
+            if key not in seen:
+                seen.add(key)
+                common.append(c)
+        for a, b in itertools.combinations(common[:MOST_PAIRED], 2):
+            both = a.change.joined(b.change)
+            if both is not None:
+                yield Candidate(a.weight + b.weight + 1.0, a.family, f"{a.told}; and {b.told}", both)
+
+    # ---------------------------------------------------------------- answers
+
+    def _evaluated(self, candidates: Iterable[Candidate]) -> Iterator[tuple[np.ndarray, Candidate]]:
+        truth = self.target.grad
+        scale = float(np.max(np.abs(truth), initial=0.0)) or 1.0
+        for c in candidates:
+            answer = self.rerun(c.change)
+            if answer is None or not np.isfinite(answer).all():
+                continue
+            if answer.shape == truth.shape and np.abs(answer - truth).max(initial=0.0) <= 1e-9 * scale:
+                continue  # no mistake here: the factor is 1, the gradient is 0
+            yield answer, c
+
+    def _distinct(self, candidates: Iterable[Candidate]) -> list[Mistake]:
+        """The candidates with their answers; of one family and answer only the likeliest."""
+        found: dict[tuple, Mistake] = {}
+        for answer, c in self._evaluated(candidates):
+            key = (c.family, _signature(answer))
+            if key not in found or found[key].weight > c.weight:
+                found[key] = Mistake(c.family, c.told, answer, c.weight, frozenset(c.change.edges))
+        return sorted(found.values(), key=lambda m: m.weight)
+
+
+def _made(rule: Rule, edges: Sequence[Edge], away: int, extra: float) -> Candidate:
+    told = rule.told(edges[0])
+    if len(edges) > 1 and not rule.together:
+        told += f"; so at all {len(edges)} places of its kind"
+    return Candidate(
+        rule.weight + extra + 0.01 * away, rule.family, told, Change(dict.fromkeys(edges, rule.send))
+    )
+
+
+def _vanishing_last(found: list[Mistake]) -> list[Mistake]:
+    """A change after which nothing arrives is told as a path left out, not as the change that did it."""
+    cut = {m.edges for m in found if m.family == CUT}
+    return sorted(found, key=lambda m: m.family != CUT and bool(m.edges) and m.edges in cut)
+
+
+def _signature(answer: np.ndarray) -> tuple:
+    scale = float(np.max(np.abs(answer), initial=0.0)) or 1.0
+    return (*answer.shape, float(f"{scale:.9g}"), (np.round(answer / scale, 9) + 0.0).tobytes())
