@@ -185,7 +185,7 @@ def test_ties_and_kinks(page):
 INDICES = [
     (1,), (-1, ..., -2), (slice(None, None, -2), None), (..., slice(-3, None)), (slice(5, 1, -1), slice(1, -1), 0),
     (np.array([[0, -1], [1, 1]]),), (0, slice(None), np.array([1, 3])), (slice(None), np.array([1, 0]), np.array([[0], [3]])),
-    (np.array([1, 0]), slice(None), np.array([3, 3])), (np.array([0, 1]), None, 1), (slice(0, 0), 1), (None, ..., np.array([2, 0])),
+    (np.array([1, 0]), slice(None), np.array([3, 3])), (np.array([0, 1]), None, 1), (slice(None), np.array([1, 0]), None, np.array([3, 3])), (slice(0, 0), 1), (None, ..., np.array([2, 0])),
     (np.arange(24).reshape(2, 3, 4) % 5 == 1,), (slice(None), np.array([True, False, True]), slice(None, None, 3)), (0, np.eye(3, 4) > 0),
 ]  # fmt: skip
 
