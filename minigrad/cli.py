@@ -1,7 +1,8 @@
-"""The command `minigrad`: train, evaluate, predict, recipes, gradcheck, doctor."""
+"""The command `minigrad`: train, evaluate, predict, recipes, explain, gradcheck, doctor."""
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shlex
@@ -254,6 +255,35 @@ def gradcheck(
         write_atomically(json_file, (json.dumps(rows, indent=1) + "\n").encode())
     if not all(row["ok"] for row in rows):
         raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    expression: Annotated[str, typer.Argument(help='for example "max(0, 1 - w*x*y)"')],
+    values: Annotated[list[str], typer.Argument(help="name=value ...: numbers, or lists as [1, 2]")],
+    out: Annotated[Path, typer.Option(help="the stepper page")] = Path("step.html"),
+    check: Annotated[bool, typer.Option("--check", help="hold every edge to finite differences")] = False,
+) -> None:
+    """Step through the gradient of an expression: a table here, and a page to walk through."""
+    from .inspect.explain import explain as explained
+
+    trace = explained(expression, **dict(_value(word) for word in values))
+    print(trace)  # as it is: the console would fold the lines
+    if check:
+        print(f"\n{trace.check()}")
+    console.print(f"\nthe same, step by step: {trace.save(out, expression)}", soft_wrap=True, markup=False)
+
+
+def _value(word: str) -> tuple[str, Any]:
+    """'x=0.3' as a name and a number, or a list of them."""
+    name, equals, text = word.partition("=")
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = None
+    if not name.isidentifier() or not equals or not isinstance(value, int | float | list):
+        raise ValueError(f"explain: expected name=number or name=[1, 2], got {word!r}")
+    return name, value
 
 
 @app.command()

@@ -5,6 +5,7 @@ A name is listed where it is defined, in the `__all__` of its file.
 
 from .drawing import *
 from .edges import *
+from .explain import *
 from .memory import *
 from .features import *
 from .layers import *
