@@ -20,6 +20,18 @@ from ..nn.module import Module
 __all__ = ["Place", "Places"]
 
 OURS = __name__.partition(".")[0]
+GENERIC = {
+    "a",
+    "b",
+    "both",
+    "images",
+    "input",
+    "out",
+    "result",
+    "target",
+    "x",
+    "y",
+}  # the library's, for anything
 LIBRARY, HANDED_ON = 10**6, 10**9  # less and least telling names
 INSPECT = OURS + ".inspect"
 TRACE = INSPECT + ".trace"
@@ -127,7 +139,7 @@ class Places:
         if names is frame.f_globals:  # a notebook's: only those that this code mentions
             names = {name: names[name] for name in frame.f_code.co_names if name in names}
         for name, value in names.items():
-            if not isinstance(value, Tensor):
+            if not isinstance(value, Tensor) or (depth and name in GENERIC):
                 continue
             what = value._node if value._node is not None else id(value._data)
             key = (id(frame), name)

@@ -159,7 +159,9 @@ class Trace:
         self.classes = recorder.places.classes
         self.sequences = give_names(self.values, self.output, recorder, names, result)
         self.memory = MemoryLane(self.steps)
-        self._by_name = {value.name: value for value in reversed(self.values)}
+        self._by_name: dict[str, Value] = {}
+        for value in self.values:  # of numbers that stand there twice, the first
+            self._by_name.setdefault(value.name, value)
 
     @property
     def loss(self) -> Value:
