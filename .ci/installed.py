@@ -25,6 +25,10 @@ assert all("__global__" in minigrad_kernels.cuda.source(name) for name in minigr
 images, labels = mg.data.digits("train")
 assert len(images) == len(labels) > 1000
 
+# The stepper: its page is made of files that a wheel must carry.
+page = mg.trace(lambda w, x: mg.tanh(w * x), 2.0, 0.5).show().text
+assert "dagre" in page and "</html>" in page and page.count("<script") <= 3
+
 # A gradient, and one training step of a model, with NumPy alone.
 x = mg.tensor([1.0, 2.0, 3.0], requires_grad=True)
 (x * x).sum().backward()
