@@ -185,7 +185,7 @@ def test_gradient_times_input_of_a_net_without_biases_is_the_score():
 
 
 def test_smooth_grad_is_a_mean_of_gradients(exact, six):
-    plain = inspect.smooth_grad(exact, six, 1, samples=1, noise=0.0)
+    plain = inspect.smooth_grad(exact, six, 1, samples=3, noise=0.0)
     assert np.allclose(abs(plain), inspect.saliency(exact, six, 1))
     one = inspect.smooth_grad(exact, six, 1, samples=40, noise=0.2)
     assert np.array_equal(one, inspect.smooth_grad(exact, six, 1, samples=40, noise=0.2))
@@ -323,6 +323,16 @@ def test_one_unit_is_one_of_many_and_a_place_has_its_own_field(net):
     assert moved[:4, :4].all() and not moved[4:].any() and not moved[:, 4:].any()  # 5x5 around (1, 1), cut
 
 
+def test_jitter_moves_the_image_there_and_back():
+    """The net sees pixel 0 alone, so the pixel that was moved there is the one that must have grown."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(25, 1, bias=False))
+    model[1].weight.data = np.eye(1, 25)
+    start = np.arange(25.0, dtype=np.float32).reshape(1, 5, 5)
+    for seed in range(5):
+        found = inspect.maximise(model, "1", 0, (1, 5, 5), steps=1, jitter=2, start=start, seed=seed)
+        assert np.flatnonzero(np.asarray(found.image) != start).tolist() == [found.activations[0]]
+
+
 # ---------------------------------------------------------------- roll-out
 
 
@@ -359,13 +369,15 @@ def test_who_asked_for_weights_still_gets_them(average):
         def forward(self, x):
             y, weights = self.attend(x, x, x, average_attn_weights=average)
             mine.append(weights)
-            return self.attend(y, y, y, need_weights=False)
+            y, nothing = self.attend(y, y, y, need_weights=False)
+            mine.append(nothing)
+            return y
 
     model = Asks()
     found = inspect.attention_weights(model, RNG.standard_normal((6, 3, 4)).astype(np.float32))
     assert list(found) == ["attend", "attend (2)"] and found["attend (2)"].shape == (3, 2, 6, 6)
     heads = np.asarray(found["attend"])
-    assert np.allclose(mine[0], heads.mean(1) if average else heads, atol=1e-6)
+    assert np.allclose(mine[0], heads.mean(1) if average else heads, atol=1e-6) and mine[1] is None
 
 
 def test_rollout_is_the_product_with_the_shortcuts():
@@ -385,7 +397,7 @@ def test_rollout_is_the_product_with_the_shortcuts():
 
 CHAINS = {
     "pool": nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 4, 3)),
-    "stride": nn.Sequential(nn.Conv2d(2, 4, 5, stride=2, padding=2), nn.BatchNorm2d(4), nn.Conv2d(4, 3, 3)),
+    "stride": nn.Sequential(nn.Conv2d(2, 4, 5, stride=2, padding=2), nn.BatchNorm2d(4), nn.Conv2d(4, 3, 3, padding=1)),
     "dilated": nn.Sequential(nn.Conv2d(1, 3, 3, dilation=2, padding="same"), nn.AvgPool2d(3, 2, padding=1)),
     "uneven": nn.Sequential(nn.Conv2d(1, 3, (3, 1)), nn.Conv2d(3, 3, (1, 4), padding="same")),
 }

@@ -170,7 +170,7 @@ def test_feature_maps_are_the_layers_outputs():
 def test_dead_and_saturated_units_are_counted():
     model = nn.Sequential(nn.Linear(2, 4, bias=False), nn.ReLU(), nn.Linear(4, 2, bias=False), nn.Tanh())
     model[0].weight.data = [[1.0, 0.0], [-1.0, 0.0], [-2.0, -1.0], [0.0, -3.0]]  # of x >= 0, three see nothing
-    model[2].weight.data = [[100.0, 0, 0, 0], [0.001, 0, 0, 0]]
+    model[2].weight.data = [[-100.0, 0, 0, 0], [0.001, 0, 0, 0]]
     figure = inspect.activations(model, np.array([[1.0, 0.0], [2.0, 0.0], [1.0, 5.0]], np.float32))
     said = texts(figure)
     assert "3 of 4" in said and "75 %" in said  # dead units, zeros
@@ -178,7 +178,12 @@ def test_dead_and_saturated_units_are_counted():
     assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["0  Linear", "1  ReLU", "2  Linear", "3  Tanh"]
     images = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
     images[0].weight.data, images[0].bias.data = np.ones((2, 1, 3, 3)), [-1e3, 0.0]
-    assert "1 of 2" in texts(inspect.activations(images, IMAGES))  # of an image layer a unit is a channel
+    dark_corner = IMAGES.copy()
+    dark_corner[:, :, :3, :3] = 0.0
+    said = texts(inspect.activations(images, dark_corner))
+    assert "1 of 2" in said and "2 of 2" not in said  # a unit is a channel: one place of zeros is no death
+    nested = inspect.activations(nn.Sequential(nn.Sequential(images)), IMAGES)
+    assert [axes.get_ylabel() for axes in nested.axes[::2]] == ["0.0.0  Conv2d", "0.0.1  ReLU"]
 
 
 def test_gradient_flow_shows_mean_and_largest_per_layer():
