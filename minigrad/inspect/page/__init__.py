@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +42,11 @@ class Frame:
         self.text, self.height = text, height
 
     def _repr_html_(self) -> str:
+        # Between single quotes only & and ' need escaping: the page is full of <, > and double quotes.
+        page = self.text.replace("&", "&amp;").replace("'", "&#39;")
         return (
-            f'<iframe srcdoc="{escape(self.text, quote=True)}" style="width: 100%; height: {self.height}px; '
-            'border: 1px solid #cbd5e1; border-radius: 6px" title="minigrad stepper"></iframe>'
+            f'<iframe style="width: 100%; height: {self.height}px; border: 1px solid #cbd5e1; '
+            f'border-radius: 6px" title="minigrad stepper" srcdoc=\'{page}\'></iframe>'
         )
 
     def __repr__(self) -> str:
