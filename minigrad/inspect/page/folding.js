@@ -18,13 +18,14 @@ const MOST_UNFOLDED = 600; // a layout of more takes seconds and nobody reads it
 class Folding {
   constructor(app) {
     this.app = app;
+    app.folding = this;
     this.items = new Map();
     this.groups = new Map();
     this.scope = { prefix: "v", graph: app.graph, index: app.index, opened: null };
     this.root = this.addGroup("root", "root", app.page.title, null);
     this.root.folded = false;
-    this.fill(this.scope, (value) => this.moduleGroup(value.module));
-    if (this.items.size > MOST_VISIBLE) this.split(this.root);
+    this.fill(this.scope, (value) => this.moduleGroup(this.moduleOf(value)));
+    this.split(this.root);
     this.foldAtFirst();
   }
 
@@ -60,6 +61,13 @@ class Folding {
     parent.children.push(item);
   }
 
+  /** The module that a value lies in; of a parameter such as fc1.weight, the one that its name begins with. */
+  moduleOf(value) {
+    if (value.module || value.kind !== "parameter") return value.module;
+    const owner = value.name.slice(0, Math.max(0, value.name.lastIndexOf(".")));
+    return Object.hasOwn(this.app.page.modules ?? {}, owner) ? owner : "";
+  }
+
   /** The group of a dotted module path, made with its parents when first asked for. */
   moduleGroup(path) {
     if (!path) return this.root;
@@ -70,10 +78,10 @@ class Folding {
     return this.addGroup(`m:${path}`, "module", path.slice(dot + 1), parent);
   }
 
-  // ---- splitting what is too long
+  // ---- splitting: time steps always, the rest where a group is too long
 
   split(group) {
-    if (group.children.length > MOST_CHILDREN) this.gather(group, this.runsByTime(group), "time");
+    this.gather(group, this.runsByTime(group), "time");
     if (group.children.length > MOST_CHILDREN) this.gather(group, this.runsByLine(group), "line");
     if (group.children.length > MOST_CHILDREN) this.gather(group, this.runsOfSteps(group), "steps");
     for (const child of group.children) if (child.children) this.split(child);
@@ -97,7 +105,8 @@ class Folding {
   runsByTime(group) {
     const timeOfChild = (child) => (child.value ? timeOf(this.app.graph, child.value.id) : null);
     const runs = runsOf(group.children, timeOfChild);
-    return runs.length > 1 && runs.length < group.children.length / 1.5 ? runs : null;
+    const steps = runs.filter((run) => run.length > 1);
+    return steps.length > 1 && runs.length < group.children.length / 1.5 ? runs : null;
   }
 
   runsByLine(group) {

@@ -1,6 +1,6 @@
 // The camera: which part of the graph is seen. Wheel and pinch zoom, dragging pans, steps keep in view.
 
-const ZOOM = { least: 0.05, most: 3, readable: 0.72 };
+const ZOOM = { least: 0.05, most: 3, readable: 0.64 };
 
 /** Whether the reader asked the system for less motion. */
 function wantsStillness() {
@@ -9,7 +9,7 @@ function wantsStillness() {
 
 class Camera {
   constructor(svg, world) {
-    Object.assign(this, { svg, world, x: 0, y: 0, scale: 1, bounds: null, flight: null });
+    Object.assign(this, { svg, world, x: 0, y: 0, scale: 1, home: 1, bounds: null, flight: null, goal: { x: 0, y: 0, scale: 1 } });
     this.pointers = new Map();
     svg.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     svg.addEventListener("pointerdown", (event) => this.press(event));
@@ -23,7 +23,7 @@ class Camera {
   }
 
   put(x, y, scale) {
-    Object.assign(this, { x, y, scale });
+    Object.assign(this, { x, y, scale, goal: { x, y, scale } });
     this.world.setAttribute("transform", `translate(${x.toFixed(2)},${y.toFixed(2)}) scale(${scale.toFixed(4)})`);
   }
 
@@ -33,12 +33,14 @@ class Camera {
     if (wantsStillness()) return void this.put(x, y, scale);
     const [from, start] = [{ x: this.x, y: this.y, scale: this.scale }, performance.now()];
     const frame = (now) => {
-      const t = Math.min(1, (now - start) / 260);
+      const t = Math.max(0, Math.min(1, (now - start) / 260));
       const eased = 1 - (1 - t) ** 3;
       const mix = (a, b) => a + (b - a) * eased;
       this.put(mix(from.x, x), mix(from.y, y), mix(from.scale, scale));
+      this.goal = { x, y, scale }; // what is asked for meanwhile counts from where the flight ends
       if (t < 1) this.flight = requestAnimationFrame(frame);
     };
+    this.goal = { x, y, scale };
     this.flight = requestAnimationFrame(frame);
   }
 
@@ -51,6 +53,7 @@ class Camera {
     const scale = Math.min(1.15, (width - 48) / bounds.width, (height - 64) / bounds.height);
     const x = (width - bounds.width * scale) / 2 - bounds.x * scale;
     const y = (height - bounds.height * scale) / 2 - bounds.y * scale;
+    this.home = scale; // the scale that the reader, or the page, chose; steps come back to it
     if (still) this.put(x, y, scale);
     else this.fly(x, y, scale);
   }
@@ -62,34 +65,38 @@ class Camera {
     const { height } = this.size;
     const { bounds } = this;
     const scale = ZOOM.readable;
+    this.home = scale;
     const tall = bounds.height * scale > height - 64;
     this.put(24 - bounds.x * scale, tall ? 36 - bounds.y * scale : (height - bounds.height * scale) / 2 - bounds.y * scale, scale);
   }
 
-  /** Pan as little as needed for a rectangle to be seen; zoom out only if it is larger than the view. */
-  show(rect, margin = 56) {
+  /**
+   * Pan as little as needed for a rectangle to be seen, at the reader's own scale where it fits; where it does
+   * not, at a smaller one, but never too small to read: then the part around `core` is shown.
+   */
+  show(rect, core = rect) {
     const { width, height } = this.size;
-    const pad = Math.min(margin, width / 6, height / 6);
+    const pad = Math.min(48, width / 8, height / 8);
     const room = Math.min((width - 2 * pad) / rect.width, (height - 2 * pad) / rect.height);
-    const scale = Math.min(this.scale, Math.max(room, 0.35));
-    const shift = scale === this.scale ? { x: this.x, y: this.y } : this.zoomed(scale / this.scale, width / 2, height / 2);
-    const move = (start, length, view) => {
-      if (start < pad) return pad - start;
-      return start + length > view - pad ? view - pad - start - length : 0;
-    };
-    const dx = move(rect.x * scale + shift.x, rect.width * scale, width);
-    const dy = move(rect.y * scale + shift.y, rect.height * scale, height);
-    if (dx || dy || scale !== this.scale) this.fly(shift.x + dx, shift.y + dy, scale);
+    const scale = Math.min(this.home, Math.max(room, Math.min(this.home, 0.75 * ZOOM.readable)));
+    const shown = room < scale ? core : rect;
+    const { x, y } = this.zoomed(scale, width / 2, height / 2);
+    const dx = moveInto(shown.x * scale + x, shown.width * scale, width, pad);
+    const dy = moveInto(shown.y * scale + y, shown.height * scale, height, pad);
+    if (dx || dy || scale !== this.goal.scale) this.fly(x + dx, y + dy, scale);
   }
 
-  zoomed(factor, atX, atY) {
-    return { x: atX - (atX - this.x) * factor, y: atY - (atY - this.y) * factor };
+  /** Where the goal comes to lie when it is scaled about a point of the view. */
+  zoomed(scale, atX, atY) {
+    const factor = scale / this.goal.scale;
+    return { x: atX - (atX - this.goal.x) * factor, y: atY - (atY - this.goal.y) * factor };
   }
 
   /** Zoom about a point of the view, its middle by default. */
   zoom(factor, atX = this.size.width / 2, atY = this.size.height / 2, still = false) {
-    const scale = Math.max(ZOOM.least, Math.min(ZOOM.most, this.scale * factor));
-    const { x, y } = this.zoomed(scale / this.scale, atX, atY);
+    const scale = Math.max(ZOOM.least, Math.min(ZOOM.most, this.goal.scale * factor));
+    const { x, y } = this.zoomed(scale, atX, atY);
+    this.home = scale;
     if (still) this.put(x, y, scale);
     else this.fly(x, y, scale);
   }
@@ -139,4 +146,11 @@ class Camera {
   get dragged() {
     return this.travelled > 4;
   }
+}
+
+/** How far a stretch must move to be in view; not at all if it is, else to a comfortable distance from the rim. */
+function moveInto(start, length, view, pad) {
+  const slack = Math.min(14, pad);
+  if (start < slack) return pad - start;
+  return start + length > view - slack ? view - pad - start - length : 0;
 }

@@ -24,6 +24,26 @@ function shortName(name, most = 22) {
   return name.length > most ? `…${name.slice(1 - most)}` : name;
 }
 
+/** A value's name without the module that its box already names. */
+function nameOnCard(item) {
+  let group = item.parent;
+  while (group && group.kind !== "module") group = group.parent;
+  const prefix = group ? `${group.key.slice(2)}.` : "";
+  const { name } = item.value;
+  return shortName(name.startsWith(prefix) ? name.slice(prefix.length) : name);
+}
+
+/** Names that the trace made up, such as mul.2 or fc1.relu@3, tell no more than the op does. */
+function isMadeUp(item) {
+  return item.forward !== null && new RegExp(`(^|\\.)${item.forward.op}([._]\\d+)?(@\\d+)?$`).test(item.value.name);
+}
+
+/** A constant that is named by its own number needs no second line for it. */
+function namesItself(app, item) {
+  const array = app.array(item.value.data);
+  return item.value.kind === "constant" && isScalar(array) && Number(item.value.name.replace("−", "-")) === array.data[0];
+}
+
 function signOfItem(item) {
   if (!item.forward) return KIND_SIGNS[item.value.kind] ?? "";
   return OP_SIGNS[item.forward.op] ?? item.forward.op;
@@ -37,11 +57,12 @@ function cardSize(app, node) {
 function itemSize(app, item) {
   const { value } = item;
   const sign = Math.max(20, textWidth(signOfItem(item), 12, 600) + 12);
-  const title = 10 + sign + 6 + textWidth(shortName(value.name), 13, 600) + 10 + (item.inside ? 20 : 0);
+  const title = 10 + sign + 6 + textWidth(nameOnCard(item), 13, 600) + 10 + (item.inside ? 20 : 0);
   const some = hasGradient(item);
+  if (namesItself(app, item)) return { width: title, height: 34 };
   if (value.shape.reduce((a, b) => a * b, 1) !== 1) {
     const shape = textWidth(shapeText(value.shape), 11) + 20;
-    return { width: Math.max(title, shape, some ? 2 * THUMB + 34 : THUMB + 24), height: 32 + 16 + THUMB + 18 };
+    return { width: Math.max(title, shape, some ? 2 * THUMB + 44 : THUMB + 24), height: 48 + THUMB + 22 };
   }
   const terms = expectedTerms(app, item);
   const sum = terms > 1 ? 20 + 46 * Math.min(terms, TERMS_SHOWN) : 0;
@@ -50,7 +71,7 @@ function itemSize(app, item) {
 
 function groupSize(app, group) {
   const title = textWidth(group.title.slice(0, 30), 13, 600) + 46;
-  return { width: Math.min(260, Math.max(title, 132)), height: 32 + 16 + THUMB + 18 };
+  return { width: Math.min(260, Math.max(title, 132)), height: 48 + THUMB + 22 };
 }
 
 function hasGradient(item) {
@@ -111,7 +132,7 @@ class Card {
     this.element.append(thumb.element, norm);
     return { show: (array, mark = "") => {
       thumb.show(mark === "?" ? null : array);
-      norm.textContent = mark || (array ? (isScalar(array) ? shortNumber(array.data[0], 3) : shortNumber(normOf(array), 3)) : "");
+      norm.textContent = mark || briefNumber(array);
     } };
   }
 
@@ -120,14 +141,21 @@ class Card {
   }
 }
 
+/** A number, or the norm of an array between its bars. */
+function briefNumber(array) {
+  if (!array) return "";
+  return isScalar(array) ? shortNumber(array.data[0], 3) : `‖${shortNumber(normOf(array), 3)}‖`;
+}
+
 /** The card of one value. */
 class ItemCard extends Card {
   constructor(app, item, rect) {
     super(app, item.key, rect, `item ${item.value.kind}`);
     this.item = item;
-    const own = /^[a-z_0-9]+_\d+$/.test(item.value.name) && item.forward;
-    this.title(signOfItem(item), shortName(item.value.name), own ? "card-name made-up" : "card-name");
+    this.title(signOfItem(item), nameOnCard(item), isMadeUp(item) ? "card-name made-up" : "card-name");
     this.scalar = item.value.shape.reduce((a, b) => a * b, 1) === 1;
+    this.brief = namesItself(app, item);
+    if (this.brief) return;
     if (this.scalar) this.rows();
     else this.maps();
     if (item.inside) this.element.append(unfoldSign(rect.width - 20, 10));
@@ -162,8 +190,8 @@ class ItemCard extends Card {
       pending: !reading.computed, selected, complete: reading.complete, "has-gradient": reading.grad,
       current: current.to === this.key, source: current.from === this.key,
     });
-    if (this.scalar) this.showNumbers(reading);
-    else this.showMaps(reading);
+    if (this.scalar && !this.brief) this.showNumbers(reading);
+    else if (!this.brief) this.showMaps(reading);
     this.element.setAttribute("aria-label", this.inWords(reading));
     this.element.setAttribute("aria-pressed", String(selected));
   }
@@ -206,20 +234,21 @@ class GroupCard extends Card {
     super(app, node.key, rect, `group ${node.group.kind}`);
     this.group = node.group;
     this.items = itemsIn(node.group);
+    this.keys = new Set(this.items.map((item) => item.key));
     this.face = faceOf(app, node.group);
     const { width, height } = rect;
     for (const d of [8, 4]) {
       this.element.prepend(svgNode("rect", { class: "card-under", x: d, y: d, width, height, rx: 9 }));
     }
     this.element.append(unfoldSign(10, 10), svgNode("text", { class: "card-name", x: 30, y: 21.5 }, this.group.title.slice(0, 30)));
-    this.element.append(svgNode("text", { class: "shape", x: 11, y: 42 }, this.about()));
+    this.about = this.text("shape", 11, 42);
     const both = hasGradient(this.face);
     const gap = both ? (width - 2 * THUMB) / 3 : (width - THUMB) / 2;
     this.value = this.thumb("value", gap, 48);
     this.grad = both ? this.thumb("gradient", 2 * gap + THUMB, 48) : null;
   }
 
-  about() {
+  aboutText() {
     const name = this.app.page.modules?.[this.group.key.slice(2)];
     const ops = this.items.filter((item) => item.forward).length;
     const count = `${ops} op${ops === 1 ? "" : "s"}`;
@@ -227,13 +256,16 @@ class GroupCard extends Card {
   }
 
   update(current) {
-    const reading = readItem(this.app, this.face);
-    const holds = (key) => key !== null && this.items.some((item) => item.key === key);
+    const holds = (key) => key !== null && this.keys.has(key);
+    const now = [current.to, current.from].find(holds);
+    const face = now === undefined ? this.face : this.app.folding.items.get(now);
+    const reading = readItem(this.app, face);
+    this.about.textContent = now === undefined ? this.aboutText() : shortName(face.value.name, 24);
     this.mark({ pending: !reading.computed, current: holds(current.to), source: holds(current.from),
       selected: this.app.selected !== null && holds(`v${this.app.selected}`) });
     this.value.show(reading.computed ? reading.value : null);
     this.grad?.show(reading.grad, reading.secret ? "?" : "");
-    this.element.setAttribute("aria-label", `${this.group.title}, folded: ${this.about()}. Enter unfolds it.`);
+    this.element.setAttribute("aria-label", `${this.group.title}, folded: ${this.aboutText()}. Enter unfolds it.`);
     this.element.setAttribute("aria-expanded", "false");
   }
 }

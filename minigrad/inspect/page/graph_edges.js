@@ -7,7 +7,7 @@ function labelSize(edge) {
   if (edge.parts.length > 1 || !carriesGradient(edge.parts[0])) return null;
   const { scope, forward } = edge.parts[0];
   const scalar = scope.index.values.get(forward.output).shape.length === 0 && inputShape(edge.parts[0]).length === 0;
-  return scalar ? { width: 58, height: 34 } : { width: 44, height: EDGE_THUMB + 16 };
+  return scalar ? { width: 48, height: 34 } : { width: 40, height: EDGE_THUMB + 16 };
 }
 
 function inputShape({ scope, forward, position }) {

@@ -11,7 +11,7 @@ class GraphView {
     this.camera = new Camera(this.svg, this.world);
     this.listen();
     app.on("fold", () => this.refold());
-    app.on("theme", () => this.update());
+    app.on("theme", () => this.update("theme"));
     for (const event of ["moment", "select", "live", "hidden"]) app.on(event, () => this.update(event));
   }
 
@@ -27,7 +27,7 @@ class GraphView {
     this.cards = this.fill(this.picture.nodes, (node) => makeCard(this.app, node, this.layout.nodes.get(node.key)), "cards");
     this.edges = this.fill(this.picture.edges, (edge) => new EdgeLine(this.app, edge, this.layout.edges.get(edge.key)), "edges");
     this.layers.labels.append(...[...this.edges.values()].map((edge) => edge.label));
-    this.update();
+    this.update("fold");
   }
 
   fill(list, make, layer) {
@@ -67,14 +67,13 @@ class GraphView {
     if (event === "moment") this.follow(current);
   }
 
-  /** Keep the current step in view. */
+  /** Keep the current step in view: the op and its inputs, or the two ends of the edge. */
   follow(current = currentOf(this.app)) {
-    const keys = [current.from, current.to].map((key) => this.picture.shownAs.get(key)).filter((key) => key !== undefined);
+    const rectOf = (key) => this.layout.nodes.get(this.picture.shownAs.get(key));
+    const core = rectOf(current.from ?? current.to);
     const inputs = current.phase === "forward" ? this.app.index.forward.get(current.forward).inputs : [];
-    for (const id of inputs) if (id !== null) keys.push(this.picture.shownAs.get(`v${id}`));
-    const rects = keys.map((key) => this.layout.nodes.get(key)).filter(Boolean);
-    const near = rects.length > 2 ? rects.filter((r) => Math.abs(r.x - rects[0].x) < 900) : rects;
-    if (near.length) this.camera.show(boundsOf(near));
+    const others = [current.to, ...inputs.filter((id) => id !== null).map((id) => `v${id}`)].map(rectOf);
+    if (core) this.camera.show(boundsOf([core, ...others.filter(Boolean)]), core);
   }
 
   // ---- pointer and keys on cards
@@ -138,7 +137,7 @@ class GraphView {
 
   bringIn(key) {
     const rect = this.layout.nodes.get(key) ?? this.layout.boxes.get(key);
-    if (rect && this.svg.querySelector(":focus-visible")) this.camera.show(rect, 24);
+    if (rect && this.svg.querySelector(":focus-visible")) this.camera.show(rect);
   }
 }
 

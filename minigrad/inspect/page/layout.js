@@ -11,7 +11,7 @@ const BOX_PAD = { side: 14, top: 30, bottom: 14 };
  */
 function layoutOf(picture, sizeOfNode, sizeOfLabel) {
   const graph = new dagre.graphlib.Graph({ multigraph: true, compound: picture.boxes.length > 0 });
-  graph.setGraph({ rankdir: "LR", nodesep: 22, ranksep: 34, edgesep: 14 });
+  graph.setGraph({ rankdir: "LR", nodesep: 20, ranksep: 26, edgesep: 12 });
   for (const box of picture.boxes) graph.setNode(box.key, {});
   for (const node of picture.nodes) graph.setNode(node.key, sizeOfNode(node));
   for (const { key, box } of [...picture.boxes, ...picture.nodes]) if (box) graph.setParent(key, box);
@@ -65,8 +65,14 @@ function curvesOf(picture, graph, nodes) {
   return new Map(found.map(({ edge, points, start, end, x, y }) => {
     const forwards = end.x > start.x;
     const way = forwards ? [start, ...points.slice(1, -1), end] : points;
-    return [edge.key, { path: smoothPath(way), x: x ?? (start.x + end.x) / 2, y: y ?? (start.y + end.y) / 2 }];
+    return [edge.key, { path: smoothPath(way), ...labelPlace(way, x, y) }];
   }));
+}
+
+/** Where dagre made room for a label; on a long way near the op instead, where its rule is at work. */
+function labelPlace(way, x, y) {
+  if (way.length > 6) return way[way.length - 2];
+  return x === undefined ? way[Math.floor(way.length / 2)] : { x, y };
 }
 
 /** Edges that share a node's side leave it, or arrive, at places of their own, in the order in which they come. */
@@ -85,14 +91,23 @@ function spreadEnds(found, side, nodes) {
   }
 }
 
-/** A curve that is level at each of its points. */
+/** A smooth curve through points, level at both ends, that does not overshoot in between. */
 function smoothPath(points) {
   const at = (n) => n.toFixed(1);
+  const slopes = points.map((_, i) => slopeAt(points, i));
   let path = `M${at(points[0].x)},${at(points[0].y)}`;
   for (let i = 1; i < points.length; i += 1) {
     const [a, b] = [points[i - 1], points[i]];
-    const middle = (a.x + b.x) / 2;
-    path += `C${at(middle)},${at(a.y)} ${at(middle)},${at(b.y)} ${at(b.x)},${at(b.y)}`;
+    const third = (b.x - a.x) / (points.length === 2 ? 2 : 3);
+    path += `C${at(a.x + third)},${at(a.y + slopes[i - 1] * third)} ${at(b.x - third)},${at(b.y - slopes[i] * third)} ${at(b.x)},${at(b.y)}`;
   }
   return path;
+}
+
+/** The harmonic mean of the slopes on both sides; level at the ends and at turning points. */
+function slopeAt(points, i) {
+  if (i === 0 || i === points.length - 1) return 0;
+  const slope = (a, b) => (b.y - a.y) / (b.x - a.x || 1);
+  const [before, after] = [slope(points[i - 1], points[i]), slope(points[i], points[i + 1])];
+  return before * after > 0 ? (2 * before * after) / (before + after) : 0;
 }

@@ -89,7 +89,7 @@ class MathParser {
     this.at += 1;
     if (this.peek()?.kind === "space") this.at += 1;
     const above = items.pop();
-    if (!this.peek()) return void items.push(above, mathNode("mo", {}, "/"));
+    if (!this.peek() || above.localName === "mfrac") return void items.push(above, mathNode("mo", {}, "/"));
     const bare = (node) => (node.bare ? mathNode("mrow", {}, ...node.bare) : node);
     items.push(mathNode("mfrac", {}, bare(above), bare(this.atom())));
   }

@@ -134,9 +134,13 @@ function briefArray(array) {
   return dom("span", { class: "brief-array" }, picture, ` norm ${shortNumber(normOf(array), 3)}`);
 }
 
-/** A formula, its names marked by what they are. */
+/** A formula, large where it is short; words at its end, or a formula all in words, stand as text. */
 function formulaBlock(app, text, kind = "") {
-  return dom("div", { class: `formula ${kind}` }, mathOf(text));
+  const words = text.match(/(?:(?<![\p{L}\p{N}_.])\p{L}{2,}[ ,]+){3,}.*$/u);
+  const [formula, prose] = words ? [text.slice(0, words.index), words[0]] : [text, ""];
+  const size = formula.length > 64 ? "tiny" : formula.length > 38 ? "compact" : "";
+  return dom("div", { class: `formula ${kind} ${size}`, tabindex: formula.length > 38 ? 0 : null },
+    formula.trim() ? mathOf(formula) : null, prose ? dom("p", { class: "prose" }, prose) : null);
 }
 
 /** A named array: name and shape, then its picture. */

@@ -93,7 +93,7 @@ function arrivalSentence(app, moment, edge) {
 
 /** What has gathered at an edge's input once the edge has sent its share. */
 function totalAfter(app, edge, moment) {
-  if (!app.live) return app.array(edge.total);
+  if (!app.live && edge.total !== null) return app.array(edge.total);
   const came = app.index.arrivals.get(edge.input).slice(0, edge.order + 1);
   const sent = came.map((a) => app.sentOf(a.backward.id, a.edge));
   return sent.every((array) => array?.data) ? sumOfArrays(sent) : null;

@@ -39,5 +39,5 @@ function momentButtons(app, id) {
   const to = (label, at) => (at === undefined ? null
     : dom("button", { type: "button", class: "quiet", onclick: () => app.go(at) }, label));
   return dom("div", { class: "moment-buttons" },
-    to("where it is made", forwardMoment.get(id)), to("where its gradient leaves", backwardMoment.get(id)));
+    to("where it is made", forwardMoment.get(id)), to(app.index.maker.has(id) ? "where its gradient leaves" : "where its gradient is complete", backwardMoment.get(id)));
 }
