@@ -1,7 +1,8 @@
 // The live interpreter: runs a graph's ops again, forward and backward, from other inputs, in float64.
 //
-// It follows the graph that was recorded: the same ops on the same values in the same order. What was no op of
-// the graph then (the shape of a loop, a mask that was drawn, an order that was sorted) stays as it was.
+// It follows the graph that was recorded: the same ops on the same values in the same order. A constant with a
+// recipe (the mask x > 0, the order that sorts) is made again too; what came about otherwise (how often a loop
+// ran, what dropout drew) stays as it was.
 //
 // `graph.arrays` is the page's decoded list of arrays ({shape, data, dtype}); it may also be given. The ops are
 // in ops_table.js.
@@ -10,29 +11,52 @@
 
 const decodedMeta = new WeakMap(); // a step's settings -> the same with arrays and special numbers in place
 
-/** A step's settings as the ops take them. */
-function metaOf(step, arrays) {
+/** A step's settings as the ops take them; `values` is what recipes among them are made from. */
+function metaOf(step, arrays, values) {
+  if (mentions(step.meta, "recipe")) return decodedSetting(step.meta, arrays, values);
   let meta = decodedMeta.get(step);
   if (!meta) {
-    meta = decodedSetting(step.meta, arrays);
+    meta = decodedSetting(step.meta, arrays, values);
     decodedMeta.set(step, meta);
   }
   return meta;
 }
 
-function decodedSetting(value, arrays) {
-  if (Array.isArray(value)) return value.map((v) => decodedSetting(v, arrays));
+function decodedSetting(value, arrays, values) {
+  if (Array.isArray(value)) return value.map((v) => decodedSetting(v, arrays, values));
   if (value === null || typeof value !== "object") return value;
+  if ("recipe" in value && canCook(value.recipe, arrays)) return cooked(value.recipe, values, arrays);
   if ("array" in value) return arrays[value.array];
   if ("number" in value) return { inf: Infinity, "-inf": -Infinity, nan: NaN }[value.number];
   if ("slice" in value || "ellipsis" in value || "dtype" in value || "repr" in value) return value;
-  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, decodedSetting(v, arrays)]));
+  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, decodedSetting(v, arrays, values)]));
 }
 
-/** Is there something in these settings that JavaScript cannot have? */
-function isForeign(value) {
+/** Does a key of this name stand anywhere in these settings? */
+function mentions(value, key) {
   if (value === null || typeof value !== "object") return false;
-  return "repr" in value || Object.values(value).some(isForeign);
+  return key in value || Object.values(value).some((v) => mentions(v, key));
+}
+
+// ---------------------------------------------------------------- recipes
+
+/**
+ * A constant made again: {value: id}, {array: index}, or {op, inputs, meta, dtype} of such. These ops have no
+ * gradient, so they are no steps of the graph.
+ */
+function cooked(recipe, values, arrays) {
+  if (recipe === null) return null;
+  if ("value" in recipe) return values.get(recipe.value);
+  if ("array" in recipe) return arrays[recipe.array];
+  const inputs = recipe.inputs.map((input) => cooked(input, values, arrays));
+  return OPS[recipe.op].forward(inputs, metaOf(recipe, arrays, values), recipe.dtype);
+}
+
+/** Can a recipe be followed here? Else its constant stays what it was. */
+function canCook(recipe, arrays) {
+  if (!recipe || "value" in recipe) return true;
+  if ("array" in recipe) return Boolean(arrays[recipe.array].data);
+  return recipe.op in OPS && !mentions(recipe.meta, "repr") && recipe.inputs.every((i) => canCook(i, arrays));
 }
 
 // ---------------------------------------------------------------- forward
@@ -48,20 +72,29 @@ function runGraph(graph, override = new Map(), arrays = graph.arrays) {
   const inside = new Map();
   for (const value of graph.values) {
     if (override.has(value.id)) values.set(value.id, override.get(value.id));
-    else if (value.kind !== "result") values.set(value.id, arrays[value.data]);
+    else if (value.kind !== "result" && !isMadeAgain(value, arrays)) values.set(value.id, arrays[value.data]);
   }
+  const read = (id) => {
+    if (!values.has(id)) values.set(id, cooked(graph.values[id].recipe, values, arrays));
+    return values.get(id);
+  };
   for (const step of stepsInOrder(graph)) {
-    const inputs = step.inputs.map((id) => (id === null ? null : values.get(id)));
+    const inputs = step.inputs.map((id) => (id === null ? null : read(id)));
     values.set(step.output, runStep(graph, step, inputs, values, inside, arrays));
   }
   return { values, inside };
+}
+
+/** Is this a constant that follows from others? */
+function isMadeAgain(value, arrays) {
+  return Boolean(value.recipe) && canCook(value.recipe, arrays);
 }
 
 function runStep(graph, step, inputs, values, inside, arrays) {
   if (step.op === "checkpoint") return values.get(behindCheckpoint(graph, step));
   if (!step.inside) {
     const dtype = graph.values[step.output]?.dtype;
-    return OPS[step.op].forward(inputs, metaOf(step, arrays), dtype);
+    return OPS[step.op].forward(inputs, metaOf(step, arrays, values), dtype);
   }
   const given = new Map();
   step.inside.inputs.forEach((id, position) => {
@@ -134,7 +167,7 @@ function sharesOf(step, back, g, run, inside, arrays) {
   }
   const inputs = step.inputs.map((id) => (id === null ? null : run.values.get(id)));
   const needs = inputs.map((_, position) => back.edges.some((edge) => edge.position === position));
-  const found = OPS[step.op].backward(g, inputs, run.values.get(step.output), metaOf(step, arrays), needs);
+  const found = OPS[step.op].backward(g, inputs, run.values.get(step.output), metaOf(step, arrays, run.values), needs);
   return (position) => found[position];
 }
 
@@ -148,7 +181,7 @@ function notLive(graph, arrays = graph.arrays) {
   for (const step of graph.forward) {
     const from = (step.inside?.inputs ?? []).filter((id) => id !== null);
     if (step.inside) notLiveInside(step.inside, from, arrays).forEach((name) => names.add(name));
-    else if (step.op !== "checkpoint" && (!OPS[step.op] || isForeign(step.meta))) names.add(step.op);
+    else if (step.op !== "checkpoint" && (!OPS[step.op] || mentions(step.meta, "repr"))) names.add(step.op);
     if (step.inputs.some((id) => held.has(id))) names.add(step.op);
   }
   return [...names];

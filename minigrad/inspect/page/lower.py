@@ -25,36 +25,42 @@ def lower(forward: Forward) -> dict[str, Any]:
     return dict(forward.meta) if change is None else change(forward)
 
 
-def encode_meta(meta: dict[str, Any], array_index: Callable[[np.ndarray], int]) -> dict[str, Any]:
+def encode_meta(
+    meta: dict[str, Any],
+    array_index: Callable[[np.ndarray], int],
+    recipe_of: Callable[[Any], dict[str, Any] | None] = lambda array: None,
+) -> dict[str, Any]:
     """Settings as JSON; `array_index` takes an array into the page and says its number there.
 
     slice -> {slice: [a, b, c]}, Ellipsis -> {ellipsis: true}, array -> {array: number}, dtype ->
-    {dtype: "float64"}, inf and nan -> {number: "inf"}; anything unknown -> {repr: "..."}.
+    {dtype: "float64"}, inf and nan -> {number: "inf"}; anything unknown -> {repr: "..."}. An array that
+    `recipe_of` knows how to make again -> {array: number, recipe: ...}.
     """
-    return {name: _encoded(value, array_index) for name, value in meta.items()}
 
+    def encoded(value: Any) -> Any:
+        if isinstance(value, np.generic):
+            value = value.item()
+        if value is None or isinstance(value, bool | int | str):
+            return value
+        if isinstance(value, float):
+            return value if math.isfinite(value) else {"number": str(value)}
+        if isinstance(value, list | tuple):
+            return [encoded(v) for v in value]
+        if isinstance(value, dict):
+            return {name: encoded(v) for name, v in value.items()}
+        if isinstance(value, slice):
+            return {"slice": [encoded(v) for v in (value.start, value.stop, value.step)]}
+        if value is Ellipsis:
+            return {"ellipsis": True}
+        if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
+            return {"dtype": np.dtype(value).name}
+        raw = value._data if isinstance(value, Tensor) else value
+        if hasattr(raw, "shape") and hasattr(raw, "dtype"):
+            recipe, told = recipe_of(raw), {"array": array_index(to_numpy(raw))}
+            return told if recipe is None else {**told, "recipe": recipe}
+        return {"repr": repr(value)}
 
-def _encoded(value: Any, array_index: Callable[[np.ndarray], int]) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else {"number": str(value)}
-    if isinstance(value, list | tuple):
-        return [_encoded(v, array_index) for v in value]
-    if isinstance(value, dict):
-        return encode_meta(value, array_index)
-    if isinstance(value, slice):
-        return {"slice": [_encoded(v, array_index) for v in (value.start, value.stop, value.step)]}
-    if value is Ellipsis:
-        return {"ellipsis": True}
-    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
-        return {"dtype": np.dtype(value).name}
-    raw = value._data if isinstance(value, Tensor) else value
-    if hasattr(raw, "shape") and hasattr(raw, "dtype"):
-        return {"array": array_index(to_numpy(raw))}
-    return {"repr": repr(value)}
+    return {name: encoded(value) for name, value in meta.items()}
 
 
 # ---------------------------------------------------------------- op by op
