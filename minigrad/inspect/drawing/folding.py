@@ -10,7 +10,7 @@ import heapq
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from ..record import Edge, Forward, Value
@@ -24,6 +24,7 @@ class Unit:
 
     ops: list[Forward]
     module: str = ""
+    call: int = 0  # the how-manieth call of a module that is called several times, from 1
     inside: set[Value] = field(default_factory=set)
 
     @property
@@ -51,6 +52,8 @@ def fold(trace: Any, most: int) -> list[Unit]:
         ]
     for unit in units:
         unit.inside = _only_inside(unit, units) if unit.folded else set()
+        of_module = [other for other in units if unit.module and other.module == unit.module]
+        unit.call = of_module.index(unit) + 1 if len(of_module) > 1 else 0
     return units
 
 
@@ -94,9 +97,22 @@ def _order(trace: Any) -> list[Forward]:
 
 
 def _merged(order: list[Forward], depth: int) -> list[Unit]:
-    """Stretches of ops that lie in one module, `depth` names deep; what lies less deep stays single."""
+    """Calls of modules `depth` names deep, one unit each; ops that lie less deep stay single."""
     key: Callable[[Forward], Any] = lambda f: tuple(_path(f)[:depth]) if len(_path(f)) >= depth else f
-    return [Unit(list(ops), ".".join(k) if isinstance(k, tuple) else "") for k, ops in groupby(order, key)]
+    units = []
+    for k, ops in groupby(order, key):
+        name = ".".join(k) if isinstance(k, tuple) else ""
+        units += [Unit(call, name) for call in _calls(list(ops))]
+    return units
+
+
+def _calls(ops: list[Forward]) -> list[list[Forward]]:
+    """A module called again with nothing between: its calls begin at the same spot and do the same."""
+    spots = [f.place.origin for f in ops]
+    starts = [i for i, spot in enumerate(spots) if spot == spots[0]] + [len(ops)]
+    calls = [slice(a, b) for a, b in pairwise(starts)]
+    alike = len({tuple(spots[call]) for call in calls[1:]}) == 1  # the first may have a state to make
+    return [ops[call] for call in calls] if alike and len(spots[calls[-1]]) > 1 else [ops]
 
 
 def _only_inside(unit: Unit, units: list[Unit]) -> set[Value]:

@@ -19,6 +19,7 @@ __all__ = ["lay_out"]
 
 GAP_X, GAP_Y, MARGIN = 56.0, 16.0, 12.0  # pixels: between columns, between rows, around it all
 WAY_GAP = 7.0  # pixels between two long arrows, or one and a box
+SIDE_BY_SIDE = 11.0  # pixels between two arrows from one box, if there is room
 FAR = 5  # columns that an arrow from a leaf may pass; further on the leaf is drawn again
 LABEL_CHAR = 6.0  # pixels of a character in an arrow's label
 TRACK = 7.0  # pixels between two arrows that turn to the next band
@@ -289,15 +290,28 @@ def _write(columns: list[list[Spot]], gutters: Gutters) -> None:
     for spot in spots:
         for _, arrow in spot.links:
             arrow.pieces = []
+    starts = _starts(spots)
     for spot in spots:
         if spot.box is not None:
             spot.box.x, spot.box.y, spot.box.column = spot.x, spot.y, spot.column
         for i, (source, arrow) in enumerate(spot.links):
             end = (spot.x, spot.y + spot.port(i))
-            arrow.pieces.append(_piece((source.x + source.width, source.middle), end, gutters.get((spot, i))))
+            start = (source.x + source.width, starts[spot, i])
+            arrow.pieces.append(_piece(start, end, gutters.get((spot, i))))
             if spot.box is None:
                 arrow.pieces.append(Piece([end, (spot.x + spot.width, end[1])]))
             arrow.label_at = (end[0] - 4, end[1] - 3)
+
+
+def _starts(spots: list[Spot]) -> dict[tuple[Spot, int], float]:
+    """The height at which each arrow leaves its source: side by side, in the order of their ends."""
+    starts: dict[tuple[Spot, int], float] = {}
+    for source, ends in _users(spots).items():
+        ends = sorted(ends, key=lambda end: end[0].y + end[0].port(end[1]))  # all in the next column
+        step = min(SIDE_BY_SIDE, 0.8 * source.height / len(ends)) if ends else 0.0
+        for k, end in enumerate(ends):
+            starts[end] = source.middle + step * (k - (len(ends) - 1) / 2)
+    return starts
 
 
 def _piece(start: tuple, end: tuple, gutter: tuple[float, float, float] | None) -> Piece:

@@ -81,7 +81,7 @@ def _as_matrix(array: np.ndarray, most: int = 32) -> np.ndarray:
     """Two axes of at most `most` entries each; of more axes, the first maps side by side."""
     if array.ndim > 2:
         maps = array.reshape(-1, *array.shape[-2:])[:4]
-        array = np.concatenate([np.pad(m, ((0, 0), (0, 1))) for m in maps], axis=1)
+        array = np.concatenate([np.pad(m, ((0, 0), (0, 1))) for m in maps], axis=1)[:, :-1]
     array = np.atleast_2d(array)
     rows, columns = (np.linspace(0, n - 1, min(n, most)).astype(int) if n else [] for n in array.shape)
     return array[np.ix_(rows, columns)]

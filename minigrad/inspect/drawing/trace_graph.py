@@ -159,7 +159,8 @@ class Board:
         if not unit.folded:
             return self._value_lines(value, moment, unit.ops[0].op)
         name = self.trace.classes.get(unit.module, "")
-        title = f"{unit.module}: {name}" if name and unit.module else unit.module or _stretch(unit)
+        path = unit.module + f"@{unit.call}" * bool(unit.call)
+        title = (f"{path}: {name}" if name else path) or _stretch(unit)
         lines = self._value_lines(value, moment)
         return [(title, "title"), (f"{len(unit.ops)} ops", "note"), *lines[1:]]
 
@@ -167,7 +168,10 @@ class Board:
         """Title, value, gradient; a line for what is not known yet is empty, and keeps its room."""
         made = value.made_by
         known = made is None or moment is None or self._when[made] <= moment.index
-        lines = [(_title(value, op), "title"), (number(value.data) if known else "", "value")]
+        title, text = _title(value, op), number(value.data)
+        lines = [(title, "title")]
+        if text != title:  # a bare number is its own name
+            lines.append((text if known else "", "value"))
         if value.grad is not None:
             lines.append((self._gradient(value, moment), "gradient"))
         return lines
@@ -203,7 +207,7 @@ def _kind(unit: Unit, output: Value) -> str:
 
 def _title(value: Value, op: str) -> str:
     """'h = tanh'; a name made from the op's says it all."""
-    if not op or re.fullmatch(rf"{re.escape(op)}([._@]\d+)*", value.name):
+    if not op or re.fullmatch(rf"(.*\.)?{re.escape(op)}([._@]\d+)*", value.name):
         return value.name
     return f"{value.name} = {op}"
 

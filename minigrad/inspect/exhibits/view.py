@@ -22,14 +22,17 @@ __all__ = ["as_html", "as_text", "page", "picture", "source_of", "with_style"]
 
 MARK = "# !"  # in the code: here it goes wrong
 STYLE = """
-.mg-exhibit { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2.5rem 0; }
+.mg-exhibit { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2.5rem 0; }
 .mg-exhibit h2 { margin: 0 0 .2rem; font-size: 1.25rem; }
 .mg-exhibit blockquote { margin: .2rem 0 .8rem; padding-left: .8rem; border-left: 4px solid #D55E00;
   font-style: italic; }
 .mg-exhibit pre { background: #f4f6f8; color: #1b2430; padding: .7rem 1rem; border-radius: 6px;
   overflow-x: auto; font-size: .82rem; line-height: 1.45; }
 .mg-exhibit mark { background: #fbdcc4; color: inherit; font-weight: bold; }
-.mg-pair { display: flex; flex-wrap: wrap; gap: 1rem; }
+.mg-pair { display: flex; flex-wrap: wrap; gap: .5rem 2rem; align-items: flex-start; }
+.mg-pair pre { flex: 1 1 30rem; margin: .5rem 0; min-width: 0; }
+.mg-pair svg { height: auto; zoom: 1.05; }
+.mg-pair caption { text-align: left; font-weight: bold; padding-bottom: .3rem; }
 .mg-pair figure { margin: 0; flex: 0 1 auto; max-width: 100%; overflow-x: auto; }
 .mg-pair figcaption { font-weight: bold; }
 .mg-exhibit table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabular-nums; }
@@ -72,10 +75,10 @@ def picture(exhibit: Exhibit, run: Run, wrong: WrongEdge | None) -> Picture:
             continue
         boxes[name] = _box(name, graph, run)
         for i, source in enumerate(graph.inputs[name]):
-            arrow = Arrow(boxes.get(source) or skipped or made[-1], _written(exhibit, run, name, source, i))
+            written = _written(exhibit, run, name, source, i)
+            arrow = Arrow(boxes.get(source) or skipped or made[-1], written, "done" if written else "")
             if wrong is not None and (name, source, i) == wrong[:3]:
                 arrow.mark, arrow.label = "wrong", arrow.label or "never sent"
-                boxes[name].mark = ""
             boxes[name].inputs.append(arrow)
         made.append(boxes[name])
     if wrong is not None:
@@ -156,16 +159,18 @@ def as_html(exhibit: Exhibit) -> str:
     return f"""<section class="mg-exhibit" id="{exhibit.name}">
 <h2>{escape(exhibit.name.replace("_", " ").capitalize())}</h2>
 <blockquote>{escape(exhibit.claim)}</blockquote>
+<div class="mg-pair">
 <pre><code>{_marked(exhibit.code)}</code></pre>
+<table><caption>gradients of {exhibit.root}</caption>
+<tr>{head}</tr>
+{"".join(_row(row) for row in _rows(exhibit))}</table>
+</div>
 <div class="mg-pair">
 <figure><figcaption class="mg-wrong">✗ as written above</figcaption>{wrong}</figure>
 <figure><figcaption>✓ as it should be</figcaption>{right}</figure>
 </div>
 <p><strong>First wrong edge:</strong> {escape(_edge_text(exhibit))}.</p>
 <p>{escape(exhibit.why)}</p>
-<table><caption>gradient of the result with respect to each value</caption>
-<tr>{head}</tr>
-{"".join(_row(row) for row in _rows(exhibit))}</table>
 </section>"""
 
 
