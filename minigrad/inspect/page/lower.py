@@ -67,8 +67,8 @@ def encode_meta(
 
 
 def _dropout(forward: Forward) -> dict[str, Any]:
-    """The mask that was drawn, with its factor 1 / (1 - p)."""
-    return {"p": forward.meta["p"], "mask": dict(forward.saved)["extra"]}
+    """The mask that was drawn, with its factor 1 / (1 - p); of a constant it was not kept."""
+    return {"p": forward.meta["p"], "mask": dict(forward.saved).get("extra", {"repr": "not kept"})}
 
 
 def _resample(forward: Forward) -> dict[str, Any]:
