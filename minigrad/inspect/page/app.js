@@ -93,7 +93,7 @@ class App {
     const g = this.live.grads.get(step.value);
     const sent = this.live.sent[backwardId]?.[edgeIndex];
     if (!g?.data || !sent?.data || g.data.length !== 1 || sent.data.length !== 1 || g.data[0] === 0) return null;
-    return { ...recorded, data: Float64Array.of(sent.data[0] / g.data[0]) };
+    return { shape: recorded.shape, dtype: recorded.dtype, data: Float64Array.of(sent.data[0] / g.data[0]) };
   }
 
   // ---- numbers as of the current moment

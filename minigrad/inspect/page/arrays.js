@@ -1,4 +1,4 @@
-// Arrays: from the page's base64 to {shape, data: Float64Array, dtype}.
+// Arrays: from the page's base64 to {shape, data: Float64Array, dtype}; float64 whatever they were.
 
 /** What reads the raw bytes of each type tag of the page; all become float64. */
 const ARRAY_TYPES = {
@@ -6,23 +6,39 @@ const ARRAY_TYPES = {
   i4: ["int32", Int32Array], u1: ["uint8", Uint8Array], b1: ["bool", Uint8Array],
 };
 
-/** @returns {{shape: number[], data: Float64Array|null, dtype: string}} data is null where only a summary was kept */
-function decodeArray(entry) {
-  const [dtype, Type] = ARRAY_TYPES[entry.t];
-  if (entry.summary) return { shape: entry.s, data: null, dtype, summary: entry.summary, picture: entry.picture };
-  const text = atob(entry.b);
+/**
+ * One array of the page. Its numbers are read when they are first asked for: a large page opens at once.
+ * `data` is null where only a summary and a small picture were kept.
+ */
+class PageArray {
+  constructor(entry) {
+    this.shape = entry.s;
+    this.dtype = ARRAY_TYPES[entry.t][0];
+    this.entry = entry;
+    if (entry.summary) Object.assign(this, { summary: entry.summary, picture: entry.picture });
+  }
+
+  get data() {
+    if (this.numbers === undefined) this.numbers = this.entry.summary ? null : readNumbers(this.entry);
+    return this.numbers;
+  }
+}
+
+/** @returns {Float64Array} */
+function readNumbers({ t, b }) {
+  const Type = ARRAY_TYPES[t][1];
+  const text = atob(b);
   const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  for (let i = 0; i < text.length; i += 1) bytes[i] = text.charCodeAt(i);
   const raw = new Type(bytes.buffer);
-  const data = Type === Float64Array ? raw : Float64Array.from(raw, Number);
-  return { shape: entry.s, data, dtype };
+  return Type === Float64Array ? raw : Float64Array.from(raw, Number);
 }
 
 /** All arrays of a page; the picture of a large one becomes the array itself. */
 function decodeArrays(entries) {
-  const arrays = entries.map(decodeArray);
+  const arrays = entries.map((entry) => new PageArray(entry));
   for (const array of arrays) {
-    if (array.picture !== undefined) array.picture = array.picture === null ? null : arrays[array.picture];
+    if (array.summary) array.picture = array.picture === null ? null : arrays[array.picture];
   }
   return arrays;
 }

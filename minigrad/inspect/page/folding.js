@@ -3,7 +3,7 @@
 
 const MOST_VISIBLE = 60; // a graph larger than this starts folded
 const MOST_CHILDREN = 40; // a group with more is split into groups
-const MOST_UNFOLDED = 600; // a layout of more takes seconds and nobody reads it
+const MOST_UNFOLDED = 300; // a layout of more takes seconds and nobody reads it
 
 /**
  * @typedef {{key: string, scope: Scope, value: object, forward: object|null, rank: number, parent: Group,
@@ -24,7 +24,7 @@ class Folding {
     this.scope = { prefix: "v", graph: app.graph, index: app.index, opened: null };
     this.root = this.addGroup("root", "root", app.page.title, null);
     this.root.folded = false;
-    this.fill(this.scope, (value) => this.moduleGroup(this.moduleOf(value)));
+    this.fill(this.scope, this.callsOfModules());
     this.split(this.root);
     this.foldAtFirst();
   }
@@ -45,7 +45,7 @@ class Folding {
     const ranked = scope.graph.values.map((value) => [rankOf(value), value]).sort(([a], [b]) => a - b);
     for (const [rank, value] of ranked) {
       if (rank === Infinity && value.kind === "constant") continue; // nobody used it
-      const parent = groupOf(value);
+      const parent = groupOf(value, rank);
       if (parent) this.addItem(scope, value, rank, parent);
     }
   }
@@ -68,14 +68,32 @@ class Folding {
     return Object.hasOwn(this.app.page.modules ?? {}, owner) ? owner : "";
   }
 
+  /**
+   * The group of each value, given in the order of the forward pass. A module without parameters that is called
+   * again and again (an activation) gets a group for each call; one with parameters stays one, at all times.
+   */
+  callsOfModules() {
+    const owners = this.app.graph.values.filter((v) => v.kind === "parameter").map((v) => this.moduleOf(v));
+    const calls = new Map();
+    return (value, rank) => {
+      const path = this.moduleOf(value);
+      if (!path || owners.some((owner) => owner === path || owner.startsWith(`${path}.`))) return this.moduleGroup(path);
+      const last = calls.get(path) ?? { count: 0, rank: -2 };
+      const count = last.count + (rank - last.rank > 1 ? 1 : 0);
+      calls.set(path, { count, rank });
+      return this.moduleGroup(path, count > 1 ? `#${count}` : "");
+    };
+  }
+
   /** The group of a dotted module path, made with its parents when first asked for. */
-  moduleGroup(path) {
+  moduleGroup(path, call = "") {
     if (!path) return this.root;
-    const known = this.groups.get(`m:${path}`);
+    const known = this.groups.get(`m:${path}${call}`);
     if (known) return known;
     const dot = path.lastIndexOf(".");
     const parent = this.moduleGroup(dot < 0 ? "" : path.slice(0, dot));
-    return this.addGroup(`m:${path}`, "module", path.slice(dot + 1), parent);
+    const group = this.addGroup(`m:${path}${call}`, "module", path.slice(dot + 1), parent);
+    return Object.assign(group, { path, className: this.app.page.modules?.[path] ?? "" });
   }
 
   // ---- splitting: time steps always, the rest where a group is too long

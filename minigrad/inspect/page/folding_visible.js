@@ -1,8 +1,10 @@
 // The picture that a folding shows: nodes, the boxes around them, and edges with folded ends merged.
 
+const MOST_TIED = 4; // users of a leaf that stand close to it
+
 /**
  * @typedef {{key: string, item: Item|null, group: Group|null, box: string|null}} ShownNode  box: the key it lies in
- * @typedef {{key: string, from: string, to: string, parts: EdgePart[]}} ShownEdge
+ * @typedef {{key: string, from: string, to: string, parts: EdgePart[], loose?: boolean}} ShownEdge
  * @typedef {{scope: Scope, forward: object, position: number, source: string, target: string}} EdgePart
  * @returns {{nodes: ShownNode[], boxes: {key, group, box}[], edges: ShownEdge[], shownAs: Map<string, string>}}
  *   shownAs: item key -> key of the node that stands for it
@@ -20,7 +22,22 @@ function visibleGraph(folding) {
     merged.get(key).parts.push(part);
   }
   picture.edges = [...merged.values()];
+  loosen(picture);
   return picture;
+}
+
+/**
+ * A leaf that is used all over, as a weight at every time step, would be tied to all of its users by long lines.
+ * All but the first are drawn as faint lines that the layout knows nothing of.
+ */
+function loosen(picture) {
+  const leaves = new Set(picture.nodes.filter(({ item }) => item && !item.forward).map(({ key }) => key));
+  const users = new Map();
+  for (const edge of picture.edges) if (leaves.has(edge.from)) pushTo(users, edge.from, edge);
+  for (const edges of users.values()) {
+    if (new Set(edges.map((edge) => edge.to)).size <= MOST_TIED) continue;
+    for (const edge of edges.slice(1)) edge.loose = true;
+  }
 }
 
 function showChild(picture, child, box) {

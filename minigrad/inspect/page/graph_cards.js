@@ -19,6 +19,13 @@ function textWidth(text, size = 13, weight = 400) {
   return measuring.context.measureText(text).width;
 }
 
+/** As much of a text as fits a width. */
+function fittingText(text, width, size = 13, weight = 400) {
+  let fits = text;
+  while (fits.length > 1 && textWidth(fits, size, weight) > width) fits = `${fits.slice(0, -2)}…`;
+  return fits;
+}
+
 /** A long name keeps its end, which tells more: …encoder.0.weight */
 function shortName(name, most = 22) {
   return name.length > most ? `…${name.slice(1 - most)}` : name;
@@ -28,7 +35,7 @@ function shortName(name, most = 22) {
 function nameOnCard(item) {
   let group = item.parent;
   while (group && group.kind !== "module") group = group.parent;
-  const prefix = group ? `${group.key.slice(2)}.` : "";
+  const prefix = group ? `${group.path}.` : "";
   const { name } = item.value;
   return shortName(name.startsWith(prefix) ? name.slice(prefix.length) : name);
 }
@@ -41,7 +48,12 @@ function isMadeUp(item) {
 /** A constant that is named by its own number needs no second line for it. */
 function namesItself(app, item) {
   const array = app.array(item.value.data);
-  return item.value.kind === "constant" && isScalar(array) && Number(item.value.name.replace("−", "-")) === array.data[0];
+  return item.value.kind === "constant" && isScalar(array) && closeTo(Number(item.value.name.replace("−", "-")), array.data[0]);
+}
+
+/** Equal to the six digits that a name shows. */
+function closeTo(a, b) {
+  return Math.abs(a - b) <= 1e-5 * Math.abs(b);
 }
 
 function signOfItem(item) {
@@ -249,10 +261,10 @@ class GroupCard extends Card {
   }
 
   aboutText() {
-    const name = this.app.page.modules?.[this.group.key.slice(2)];
+    const { className } = this.group;
     const ops = this.items.filter((item) => item.forward).length;
     const count = `${ops} op${ops === 1 ? "" : "s"}`;
-    return this.group.kind === "module" && name ? `${name} · ${count}` : count;
+    return className ? `${className} · ${count}` : count;
   }
 
   update(current) {

@@ -28,6 +28,11 @@ class EdgeLine {
     this.label = svgNode("g", { class: "edge-label", transform: `translate(${curve.x},${curve.y})` });
     this.single = labelSize(edge) ? edge.parts[0] : null;
     if (this.single) this.fillLabel();
+    this.uses = new Set(edge.parts.flatMap((part) => {
+      const [op, input] = outerUse(part);
+      return [`${op}`, `${op}:${input}`];
+    })); // edges of folded groups stand for many
+    this.first = Math.min(...edge.parts.map((part) => momentOfPart(app, part)));
   }
 
   fillLabel() {
@@ -39,17 +44,17 @@ class EdgeLine {
   }
 
   update(current) {
-    const readings = this.edge.parts.map((part) => readEdge(this.app, part));
-    const now = current.forward !== null && this.edge.parts.some((part) => isCurrent(part, current));
+    const key = current.position === null ? `${current.forward}` : `${current.forward}:${current.position}`;
+    const now = current.forward !== null && this.uses.has(key);
     const classes = {
-      passed: readings.some((r) => r.passed), carries: readings.some((r) => r.carries),
+      passed: this.first <= this.app.at, loose: this.edge.loose,
       current: now, backward: now && current.phase === "backward", forward: now && current.phase === "forward",
     };
     for (const part of [this.element, this.label]) {
-      for (const [name, on] of Object.entries(classes)) part.classList.toggle(name, on);
+      for (const [name, on] of Object.entries(classes)) part.classList.toggle(name, Boolean(on));
     }
     this.line.setAttribute("marker-end", `url(#arrow${now ? `-${current.phase}` : ""})`);
-    if (this.single) this.show(readings[0]);
+    if (this.single) this.show(readEdge(this.app, this.single));
   }
 
   show({ local, sent, secret }) {
@@ -79,13 +84,16 @@ function bracketed(text) {
   return text.startsWith("-") ? `(${text})` : text;
 }
 
-/** Does the moment's edge run here? Inside an opened fused op, the edges that lead to the same input. */
-function isCurrent(part, current) {
-  let { scope, forward, position } = part;
-  while (scope.opened) {
-    position = scope.graph.inputs.indexOf(forward.inputs[position]);
-    forward = scope.opened.forward;
-    scope = scope.opened.scope;
-  }
-  return forward.id === current.forward && (current.position === null || current.position === position);
+/** The op and input of the page's own graph that an edge belongs to, "op:input"; inside a fused op its inputs'. */
+function outerUse({ scope, forward, position }) {
+  if (!scope.opened) return [forward.id, position];
+  const outer = scope.graph.inputs.indexOf(forward.inputs[position]);
+  return outerUse({ scope: scope.opened.scope, forward: scope.opened.forward, position: outer });
+}
+
+/** When gradient first runs along an edge; never where none does. */
+function momentOfPart(app, part) {
+  const found = part.scope.index.edgeOf.get(`${part.forward.id}:${part.position}`);
+  if (!found) return Infinity;
+  return part.scope.opened ? momentsOfScope(app, part.scope)[1] : found.moment;
 }

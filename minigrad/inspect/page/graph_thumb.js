@@ -1,12 +1,16 @@
 // Tiny heat maps for nodes and edges: an array as a small picture, made once for each array and theme.
 
 const THUMB_CELLS = 28; // rows and columns at most; larger arrays are sampled
-const THUMBS = { theme: null, made: new WeakMap() };
+const THUMBS = { colours: null, made: new WeakMap() };
+
+/** Forget the pictures: the page has turned from light to dark. */
+function forgetThumbs() {
+  Object.assign(THUMBS, { colours: heatColours(), made: new WeakMap() });
+}
 
 /** The picture of an array as {url, rows, columns}; null where there is nothing to draw. */
 function thumbOf(array) {
-  const theme = heatColours().zero.join();
-  if (THUMBS.theme !== theme) Object.assign(THUMBS, { theme, made: new WeakMap() });
+  if (!THUMBS.colours) forgetThumbs();
   if (!THUMBS.made.has(array)) THUMBS.made.set(array, paintThumb(pictured(array)));
   return THUMBS.made.get(array);
 }
@@ -20,11 +24,10 @@ function paintThumb({ shape, data }) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(columns, rows);
   const largest = data.reduce((top, x) => (Number.isFinite(x) ? Math.max(top, Math.abs(x)) : top), 0);
-  const colours = heatColours();
   for (let r = 0; r < rows; r += 1) {
     for (let c = 0; c < columns; c += 1) {
       const from = Math.floor((r * down) / rows) * across + Math.floor((c * across) / columns);
-      image.data.set([...heatColour(data[from], largest, colours), 255], 4 * (r * columns + c));
+      image.data.set([...heatColour(data[from], largest, THUMBS.colours), 255], 4 * (r * columns + c));
     }
   }
   context.putImageData(image, 0, 0);

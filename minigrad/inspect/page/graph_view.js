@@ -11,7 +11,10 @@ class GraphView {
     this.camera = new Camera(this.svg, this.world);
     this.listen();
     app.on("fold", () => this.refold());
-    app.on("theme", () => this.update("theme"));
+    app.on("theme", () => {
+      forgetThumbs();
+      this.update("theme");
+    });
     for (const event of ["moment", "select", "live", "hidden"]) app.on(event, () => this.update(event));
   }
 
@@ -39,12 +42,12 @@ class GraphView {
   /** The box of an unfolded group, with its title as the button that folds it. */
   box({ key, group }) {
     const { x, y, width, height } = this.layout.boxes.get(key);
-    const name = group.kind === "module" ? this.app.page.modules?.[key.slice(2)] : null;
-    const title = `${group.title}${name ? `  ${name}` : ""}`;
+    const title = [group.title, group.className].filter(Boolean).join("  ");
+    const shown = fittingText(title, width - 40, 12, 600);
     const button = svgNode("g", { class: "box-title", tabindex: 0, role: "button", "data-key": key, "aria-expanded": "true",
       "aria-label": `${title}, unfolded. Enter folds it.` },
-    svgNode("rect", { class: "box-tab", x: 6, y: 5, width: textWidth(title, 12, 600) + 34, height: 20, rx: 6 }),
-    svgNode("path", { class: "fold", d: "M13,15h7" }), svgNode("text", { x: 26, y: 19.5 }, title));
+    svgNode("rect", { class: "box-tab", x: 6, y: 5, width: textWidth(shown, 12, 600) + 34, height: 20, rx: 6 }),
+    svgNode("path", { class: "fold", d: "M13,15h7" }), svgNode("text", { x: 26, y: 19.5 }, shown));
     return svgNode("g", { class: `box ${group.kind}`, transform: `translate(${x},${y})` },
       svgNode("rect", { class: "box-frame", width, height, rx: 12 }), button);
   }

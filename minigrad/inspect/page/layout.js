@@ -15,7 +15,7 @@ function layoutOf(picture, sizeOfNode, sizeOfLabel) {
   for (const box of picture.boxes) graph.setNode(box.key, {});
   for (const node of picture.nodes) graph.setNode(node.key, sizeOfNode(node));
   for (const { key, box } of [...picture.boxes, ...picture.nodes]) if (box) graph.setParent(key, box);
-  for (const edge of picture.edges) {
+  for (const edge of picture.edges.filter((e) => !e.loose)) {
     const label = sizeOfLabel(edge) ?? { width: 0, height: 0 };
     graph.setEdge(edge.from, edge.to, { ...label, labelpos: "c", weight: edge.parts.length > 1 ? 2 : 1 }, edge.key);
   }
@@ -59,7 +59,8 @@ function boxesAround(picture, nodes) {
 
 /** Each edge as a path from the right side of one node to the left side of another, and the place of its label. */
 function curvesOf(picture, graph, nodes) {
-  const found = picture.edges.map((edge) => ({ edge, ...graph.edge(edge.from, edge.to, edge.key) }));
+  const found = picture.edges.map((edge) => (edge.loose ? looseLine(edge, nodes)
+    : { edge, ...graph.edge(edge.from, edge.to, edge.key) }));
   spreadEnds(found, "from", nodes);
   spreadEnds(found, "to", nodes);
   return new Map(found.map(({ edge, points, start, end, x, y }) => {
@@ -67,6 +68,14 @@ function curvesOf(picture, graph, nodes) {
     const way = forwards ? [start, ...points.slice(1, -1), end] : points;
     return [edge.key, { path: smoothPath(way), ...labelPlace(way, x, y) }];
   }));
+}
+
+/** The way of an edge that the layout knows nothing of: straight there, its label before its end. */
+function looseLine(edge, nodes) {
+  const [from, to] = [nodes.get(edge.from), nodes.get(edge.to)];
+  const start = { x: from.x + from.width, y: from.y + from.height / 2 };
+  const end = { x: to.x, y: to.y + to.height / 2 };
+  return { edge, points: [start, end], x: end.x - 26, y: end.y };
 }
 
 /** Where dagre made room for a label; on a long way near the op instead, where its rule is at work. */

@@ -20,7 +20,7 @@ function momentsOf(graph) {
  * Where things happen: lookups by id, made once.
  * @returns values, forward, backward: Map id -> object; maker: value id -> Forward; user: value id -> [Forward];
  *   completed: value id -> Backward; arrivals: value id -> [{moment, backward, edge}]; edgeOf: "forwardId:position" ->
- *   {backward, edge}; forwardMoment, backwardMoment: value id -> index of a moment; seedAt: index of the seed.
+ *   {backward, edge, moment}; forwardMoment, backwardMoment: value id -> index of a moment; seedAt: index of the seed.
  */
 function indexGraph(graph, moments) {
   const byId = (list) => new Map(list.map((item) => [item.id, item]));
@@ -47,7 +47,7 @@ function indexMoment(index, moment, at) {
   if (moment.edge === null) return;
   const edge = step.edges[moment.edge];
   pushTo(index.arrivals, edge.input, { moment: at, backward: step, edge: moment.edge });
-  if (step.forward !== null) index.edgeOf.set(`${step.forward}:${edge.position}`, { backward: step, edge: moment.edge });
+  if (step.forward !== null) index.edgeOf.set(`${step.forward}:${edge.position}`, { backward: step, edge: moment.edge, moment: at });
 }
 
 /** Append to the list that a map keeps for a key. */

@@ -56,8 +56,7 @@ function readEdge(app, part) {
   if (!found) return { local: null, sent: null, secret: false, passed: false, carries: false };
   const { backward, edge } = found;
   if (part.scope.opened) return readEdgeInside(app, part, backward.edges[edge]);
-  const at = app.index.arrivals.get(backward.edges[edge].input).find((a) => a.backward === backward && a.edge === edge);
-  const passed = at.moment <= app.at;
+  const passed = found.moment <= app.at;
   return {
     local: app.isComputed(part.forward.output) ? app.localOf(backward.id, edge) : null,
     sent: passed ? app.sentOf(backward.id, edge) : null,

@@ -17,7 +17,10 @@ const RULE_WORDS = {
 
 /** The sentence of a moment. */
 function sentenceOf(app, at = app.at) {
-  const moment = app.moments[at];
+  return momentInWords(app, app.moments[at]).replaceAll("e-", "e-\u2060"); // no line break inside 1.2e-6
+}
+
+function momentInWords(app, moment) {
   if (moment.phase === "forward") return forwardSentence(app, moment);
   if (moment.phase === "seed") return seedSentence(app);
   return moment.phase === "leaf" ? leafSentence(app, moment) : edgeSentence(app, moment);
@@ -57,13 +60,14 @@ function edgeSentence(app, moment) {
   return `The gradient arriving at ${y}, ${arriving}, ${rule}. ${arrivalSentence(app, moment, edge)}`;
 }
 
-/** What happens to the gradient on its way: the op's own words, else the local derivative. */
+/** What happens to the gradient on its way: the op's own words, else the local derivative, else the formula. */
 function wordsOfRule(app, forward, edge, x) {
   const known = RULE_WORDS[forward.op];
   if (known) return known({ x, arg: edge.arg, other: otherInputs(app, forward, edge) });
   const local = edge.local.kind === "none" ? null : app.array(edge.local.data);
   const number = local && isScalar(local) ? ` = ${shortNumber(local.data[0])}` : "";
-  return `is multiplied by the local derivative ${edge.local.formula}${number} and sent to ${x}`;
+  if (number) return `is multiplied by the local derivative ${edge.local.formula}${number} and sent to ${x}`;
+  return `is sent to ${x} as ${edge.formula.split(/ = (.*)/s)[1] ?? edge.formula}`;
 }
 
 /** " b = 2": the inputs of an op apart from the one that an edge leads to. */
