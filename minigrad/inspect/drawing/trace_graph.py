@@ -109,10 +109,10 @@ class Board:
 
     def _copies(self, moment: Moment | None) -> list[Box]:
         """The boxes with what is known by then, in their places, and their arrows, on their ways."""
-        made = []
+        made: dict[Box, Box] = {}
         for box in self.scene.boxes:
             if box.of is not None:
-                made.append(box)
+                made[box] = box
                 continue
             unit, value = self.unit_of.get(box), self.value_of[box]
             known = unit is None or moment is None or self._when[unit.ops[-1]] <= moment.index
@@ -123,11 +123,11 @@ class Board:
             new.heat = [
                 (a if (known if role == "value" else arrived) else None, role) for a, role in box.heat
             ]
-            new.inputs = [self._copy(arrow, moment) for arrow in box.inputs]
-            made.append(new)
-        return made
+            new.inputs = [replace(self._at(arrow, moment), source=made[arrow.source]) for arrow in box.inputs]
+            made[box] = new
+        return list(made.values())
 
-    def _copy(self, arrow: Arrow, moment: Moment | None) -> Arrow:
+    def _at(self, arrow: Arrow, moment: Moment | None) -> Arrow:
         """An arrow at a moment; its label is there once gradient has passed."""
         if moment is None:
             return arrow
@@ -147,10 +147,14 @@ class Board:
             return ""
         if moment.forward is not None and unit is not None and moment.forward in unit.ops:
             return "forward"
-        if moment.edge is not None and self.owner.get(moment.edge.input) is box:
-            return "now"
-        if moment.backward is not None and moment.backward.value is value:
-            return "now"
+        if moment.edge is not None:  # to a leaf inside a fold: the fold that sends
+            sender = self.owner[moment.edge.step.value]
+            if self.owner.get(moment.edge.input, sender) is box:
+                return "now"
+        if moment.backward is not None:
+            done = moment.backward.value
+            if done is value or (unit is not None and done in unit.inside):
+                return "now"
         return "dim" if unit is not None and self._when[unit.ops[0]] > moment.index else ""
 
     def _unit_lines(self, unit: Unit, moment: Moment | None) -> Lines:
