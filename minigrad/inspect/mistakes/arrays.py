@@ -167,8 +167,8 @@ def _updated(rate: float) -> Any:
 
 def _unsummed_told(text: str) -> Any:
     return lambda e: (
-        f"{plain(e.input).name} was broadcast at {spot(e)}, so its gradients must be summed over the broadcast "
-        f"axis; {text}"
+        f"{plain(e.input).name} was broadcast at {spot(e)}, so its gradients must be summed over the "
+        f"broadcast axis; {text}"
     )
 
 

@@ -171,10 +171,13 @@ def _inverted(edge: Edge, g: np.ndarray) -> Any:
     """g over the local factor where it should be times it, or the other way about."""
     f = edge.step.forward
     if f.op == "div" and edge.position == 1:
-        a, b = data_of(f, 0), data_of(f, 1)
-        return unbroadcast(-g * a / b, edge.input.shape)
+        return None
     factor = send(edge, np.ones(f.output.shape, g.dtype), fit=False)
     return unbroadcast(g / factor, edge.input.shape)
+
+
+def _root_upside_down(edge: Edge, g: np.ndarray) -> Any:
+    return 0.5 * g * edge.step.forward.output.data
 
 
 def _of_quotient(slope: Any) -> Any:
@@ -263,6 +266,10 @@ def _power_told(text: str) -> Any:
     return lambda e: f"{text} at {spot(e)}: the local derivative is {local(e)}"
 
 
+def _upside_down(e: Edge) -> str:
+    return f"a reciprocal is missing or upside down at {spot(e)}: the local derivative is {local(e)}"
+
+
 def _tie_told(text: str) -> Any:
     return lambda e: f"{text.format(x=plain(e.input).name)} at {spot(e)}: the local derivative is {local(e)}"
 
@@ -296,8 +303,8 @@ RULES = [
         1.2,
         _with_itself,
         lambda e: (
-            f"at {spot(e)} {plain(e.input).name} received the gradient times {plain(e.input).name} itself; a factor receives "
-            f"it times the other one, {other_name(e)}"
+            f"{plain(e.input).name} received the gradient times itself at {spot(e)}; a factor receives it "
+            f"times the other one, {other_name(e)}"
         ),
         ("mul",),
     ),
@@ -332,9 +339,11 @@ RULES = [
         RECIPROCAL,
         1.1,
         _inverted,
-        lambda e: f"the reciprocal is the wrong way up at {spot(e)}: the local derivative is {local(e)}",
+        _upside_down,
         RECIPROCALS,
     ),
+    Rule(RECIPROCAL, 1.1, _root_upside_down, _upside_down, ("sqrt",)),
+    Rule(RECIPROCAL, 1.1, _of_quotient(lambda a, b: -a / b), _upside_down, ("div",)),
     Rule(RECIPROCAL, 1.2, _of_quotient(lambda a, b: 1 / b), _missing, ("div",)),
     Rule(RECIPROCAL, 1.2, _of_quotient(lambda a, b: -1 / b**2), _missing, ("div",)),
     Rule(RECIPROCAL, 1.2, _of_quotient(lambda a, b: -a), _missing, ("div",)),

@@ -1,8 +1,9 @@
-"""Mistakes that are not on one edge: sums, paths, time, the answer itself."""
+"""Mistakes that are not on one edge: sums, paths, time, and the answer as a whole."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,10 @@ from .rule import (
     ASSIGNED,
     CUT,
     EXTRA_COUNT,
+    FLIPPED,
     OTHER,
+    POWER,
+    RESHAPING,
     SHIFTED,
     SIGN,
     STALE,
@@ -23,17 +27,19 @@ from .rule import (
     UNSUMMED,
     plain,
     spot,
-)
+)  # fmt: skip
 
-__all__ = ["Candidate", "of_the_answer", "of_values", "shifted"]
+__all__ = ["Candidate", "cut_groups", "of_the_answer", "of_values", "shifted"]
+
+MOST_USES = 12  # of a value, to try each of its contributions alone
 
 
 class Candidate(NamedTuple):
-    """A mistake that may have been made: how likely (the smaller the likelier), its name, words, and change."""
+    """A mistake that may have been made: how likely (small is likely), its name, words, and change."""
 
     weight: float
     family: str
-    told: str
+    told: Callable[[], str]
     change: Change
 
 
@@ -47,49 +53,60 @@ def of_values(cone: Cone) -> Iterator[Candidate]:
         if len(edges) < 2:
             continue
         alike = len({_purpose(e.step.value) for e in edges}) == 1
+        if {e.step.forward.op for e in edges} == {"mul"} and len({e.step for e in edges}) == 1:
+            yield _half_of_a_square(cone, value)
         for k, edge in enumerate(edges):
-            if k in (0, len(edges) - 1) or len(edges) <= 12:
+            if k in (0, len(edges) - 1) or len(edges) <= MOST_USES:
                 yield _only(cone, value, k, alike)
-            yield _cut(cone, [edge], 1.5 if len(edges) > 2 or k == 0 else 1.3)
+            yield _cut(cone, [edge], 1.3)
+
+
+def _half_of_a_square(cone: Cone, value: Value) -> Candidate:
+    """x · x with the gradient of one factor only."""
+    told = lambda: (
+        f"{spot(value.contributions[0])} is a square, both factors move: the factor 2 of its derivative, "
+        f"2 · {plain(value).name}, is missing"
+    )
+    return Candidate(
+        0.9 + 0.01 * cone.distance[value], POWER, told, Change(gather={value: lambda parts: parts[0]})
+    )
 
 
 def _purpose(value: Value) -> str:
     """The op that a value goes into; of what is only reshaped, where that goes."""
     f = value.made_by
-    while f.op in ("reshape", "transpose", "copy", "cast") and value.contributions:
+    while f.op in (*RESHAPING, "transpose") and value.contributions:
         value = value.contributions[0].step.value
         f = value.made_by
     return f.op
 
 
 def _only(cone: Cone, value: Value, k: int, alike: bool) -> Candidate:
-    n = len(value.contributions)
-    weight = 1.1 if alike else 1.2 if k == n - 1 else 1.4
+    """Of a value's contributions only the k-th is kept."""
+    n, edge = len(value.contributions), value.contributions[k]
+    weight = 1.1 if alike else 1.6  # of different uses one is rather forgotten than overwritten
     if 0 < k < n - 1:
         weight += 0.5
-    told = (
-        f"{value.name} is used {n} times and its gradients add up; only what comes from "
-        f"{spot(value.contributions[k])} was kept: add with +=, do not assign with ="
-    )
+
+    def told() -> str:
+        return (
+            f"{plain(value).name} is used {n} times and its gradients add up; only what comes from "
+            f"{spot(edge)} was kept: add with +=, do not assign with ="
+        )
+
     return Candidate(
-        weight + 0.01 * cone.distance[value],
-        ASSIGNED,
-        told,
-        Change(gather={value: lambda parts: parts[k]}),
+        weight + 0.01 * cone.distance[value], ASSIGNED, told, Change(gather={value: lambda parts: parts[k]})
     )
 
 
 def _cut(cone: Cone, edges: Sequence[Edge], weight: float) -> Candidate:
-    edge = edges[0]
-    told = f"a path is left out: {plain(edge.input).name} also reaches the result through {spot(edge)}"
-    if len(edges) > 1:
-        told += ", each time"
-    return Candidate(
-        weight + 0.01 * cone.away(edge),
-        CUT,
-        told,
-        Change({e: lambda e, g: np.zeros(e.input.shape) for e in edges}),
-    )
+    def told() -> str:
+        each = ", each time" if len(edges) > 1 else ""
+        name = plain(edges[0].input).name
+        return f"a path is left out: {name} also reaches the result through {spot(edges[0])}{each}"
+
+    nothing = {e: lambda e, g: np.zeros(e.input.shape) for e in edges}
+    return Candidate(weight + 0.01 * cone.away(edges[0]), CUT, told, Change(nothing))
 
 
 def cut_groups(cone: Cone, groups: Sequence[list[Edge]]) -> Iterator[Candidate]:
@@ -105,28 +122,27 @@ def cut_groups(cone: Cone, groups: Sequence[list[Edge]]) -> Iterator[Candidate]:
 def shifted(cone: Cone, groups: Sequence[list[Edge]], forward: Sequence[Forward]) -> Iterator[Candidate]:
     """One line of a loop, its other operand taken from the step before or after."""
     for group in groups:
-        if len(group) < 2:
-            continue
         steps = sorted(group, key=lambda e: e.step.forward.id)
         for p in range(len(steps[0].step.forward.inputs)):
             operands = [e.step.forward.inputs[p] for e in steps]
-            if p == group[0].position or None in operands or len(set(operands)) < len(operands):
+            if p == group[0].position or None in operands or not 1 < len(operands) == len(set(operands)):
                 continue
-            following = successor(operands[-1], forward)
-            later = [*(v.data for v in operands[1:]), following]
+            later = [*(v.data for v in operands[1:]), successor(operands[-1], forward)]
             earlier = [None, *(v.data for v in operands[:-1])]
-            for arrays, text in ((later, "after"), (earlier, "before")):
+            for arrays, when in ((later, "late"), (earlier, "early")):
+                told = lambda last=steps[-1], other=operands[-1], when=when: (
+                    f"the other factor of {spot(last)} is taken one step too {when}: "
+                    f"{plain(last.input).name} goes with {plain(other).name}"
+                )
                 sends = {e: _with(p, a) for e, a in zip(steps, arrays)}
-                name = plain(operands[-1]).name
-                told = f"at {spot(steps[-1])} the other factor is taken one step too {'late' if text == 'after' else 'early'}: at the last time it is {name}"
                 yield Candidate(1.25 + 0.01 * cone.away(group[0]), SHIFTED, told, Change(sends))
 
 
 def _with(position: int, array: np.ndarray | None) -> Any:
+    """What is sent if an input had been another array; nothing where there is none."""
+
     def wrong(edge: Edge, g: np.ndarray) -> Any:
-        if array is None:
-            return np.zeros(edge.input.shape)
-        return send(edge, g, {position + 1: array})
+        return np.zeros(edge.input.shape) if array is None else send(edge, g, {position + 1: array})
 
     return wrong
 
@@ -140,7 +156,7 @@ def successor(value: Value, forward: Sequence[Forward]) -> np.ndarray | None:
     at = alike.index(value)
     if at + 1 < len(alike):
         return alike[at + 1].data
-    if f.op in ("reshape", "transpose", "copy"):
+    if f.op in (*RESHAPING, "transpose"):
         before = successor(f.inputs[0], forward)
         return None if before is None else run_again(f, [before])
     return None
@@ -153,40 +169,29 @@ def of_the_answer(cone: Cone, values: Sequence[Value]) -> Iterator[Candidate]:
     """What may be wrong with the whole answer, wherever it went wrong."""
     target = cone.target
     name, shape = target.name, target.shape
-    yield Candidate(
-        1.6, SIGN, f"the sign is wrong: this is minus the gradient of {name}", _answer(lambda x: -x)
-    )
-    yield Candidate(
-        1.7,
-        STALE,
-        f"this is twice the gradient of {name}: an earlier backward pass is still in it; set .grad to zero first",
-        _answer(lambda x: 2 * x),
-    )
-    yield Candidate(
-        2.5,
-        STALE,
-        f"this is three times the gradient of {name}: earlier backward passes are still in it",
-        _answer(lambda x: 3 * x),
-    )
+    left = "an earlier backward pass is still in it; set .grad to zero first"
+    yield _answer(1.6, SIGN, f"the sign is wrong: this is minus the gradient of {name}", lambda x: -x)
+    yield _answer(1.7, STALE, f"this is twice the gradient of {name}: {left}", lambda x: 2 * x)
+    yield _answer(2.5, STALE, f"this is three times the gradient of {name}: {left}", lambda x: 3 * x)
     if len(shape) > 1:
         told = f"this is the gradient transposed: ∂L/∂{name} has the shape of {name}, {shape}"
-        yield Candidate(1.05, TRANSPOSED, told, _answer(lambda x: np.swapaxes(x, -1, -2)))
+        yield _answer(1.05, TRANSPOSED, told, lambda x: np.swapaxes(x, -1, -2))
     if len(shape) == 4:
         told = f"the kernel's gradient is turned round: ∂L/∂{name}[k] = Σ over p of g[p] · x[p + k]"
-        yield Candidate(1.1, "flipped kernel", told, _answer(lambda x: x[..., ::-1, ::-1]))
+        yield _answer(1.1, FLIPPED, told, lambda x: x[..., ::-1, ::-1])
     yield from _unsummed_answers(cone)
     for n in sorted({v.shape[0] for v in cone.values if v.shape} | {v.data.size for v in cone.values}):
         if n > 1:
             told = f"the gradient is divided by n = {n} once more than it should be"
-            yield Candidate(2.2, EXTRA_COUNT, told, _answer(lambda x, n=n: x / n))
+            yield _answer(2.2, EXTRA_COUNT, told, lambda x, n=n: x / n)
     for v in values:
         if v.grad is not None and v is not target and v.grad.shape == shape:
             told = f"this is the gradient of {v.name}, not that of {name}"
-            yield Candidate(2.6, OTHER, told, _answer(lambda x, v=v: v.grad))
+            yield _answer(2.6, OTHER, told, lambda x, v=v: v.grad)
 
 
-def _answer(change: Any) -> Change:
-    return Change(answer=change)
+def _answer(weight: float, family: str, told: str, change: Any, sends: Any = None) -> Candidate:
+    return Candidate(weight, family, lambda: told, Change(sends or {}, answer=change))
 
 
 def _unsummed_answers(cone: Cone) -> Iterator[Candidate]:
@@ -195,23 +200,20 @@ def _unsummed_answers(cone: Cone) -> Iterator[Candidate]:
     edges = [e for e in target.contributions if e.step.forward and _full(e, e.step.g) is not None]
     if not edges:
         return
-    lead = (
-        f"{target.name} {target.shape} was broadcast at {spot(edges[0])}, so its gradient must be summed over "
-        "the broadcast axis"
-    )
+    lead = f"{target.name} {target.shape} was broadcast at {spot(edges[0])}, so its gradient must be summed"
+    lead += " over the broadcast axis"
     sends = dict.fromkeys(edges, _full)
-    yield Candidate(0.9, UNSUMMED, f"{lead}; here it is not summed", Change(sends))
-    full = _full(edges[0], edges[0].step.g)
-    for axis in range(full.ndim):
-        told = f"{lead}; here it is summed over axis {axis} only"
-        yield Candidate(1.1, UNSUMMED, told, Change(sends, answer=lambda x, a=axis: x.sum(a)))
-        yield Candidate(1.2, UNSUMMED, told, Change(sends, answer=lambda x, a=axis: x.sum(a, keepdims=True)))
+    yield _answer(0.9, UNSUMMED, f"{lead}; here it is not summed", None, sends)
+    yield _answer(1.2, UNSUMMED, f"{lead}; here it is summed over all axes", lambda x: x.sum(), sends)
+    axes = range(_full(edges[0], edges[0].step.g).ndim)
+    for some in (s for n in axes[1:] for s in combinations(axes, n)):
+        over = f"axis {some[0]}" if len(some) == 1 else f"axes {some}"
+        told = f"{lead}; here it is summed over {over} only"
+        yield _answer(1.1, UNSUMMED, told, lambda x, a=some: x.sum(a), sends)
+    for axis in axes:
         told = f"{lead}; here only one of them is taken, along axis {axis}"
-        yield Candidate(1.3, UNSUMMED, told, Change(sends, answer=lambda x, a=axis: x.take(0, a)))
-        yield Candidate(1.3, UNSUMMED, told, Change(sends, answer=lambda x, a=axis: x.take(-1, a)))
-    yield Candidate(
-        1.2, UNSUMMED, f"{lead}; here it is summed over all axes", Change(sends, answer=lambda x: x.sum())
-    )
+        yield _answer(1.3, UNSUMMED, told, lambda x, a=axis: x.take(0, a), sends)
+        yield _answer(1.3, UNSUMMED, told, lambda x, a=axis: x.take(-1, a), sends)
 
 
 def _full(edge: Edge, g: np.ndarray) -> np.ndarray | None:

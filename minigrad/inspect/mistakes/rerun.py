@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,6 @@ class Cone:
     def __init__(self, trace: Any, target: Value) -> None:
         self.target = target
         self.distance: dict[Value, int] = {target: 0}
-        self.steps: list[Backward] = []
         order = {step.value: i for i, step in enumerate(trace.backward)}
         found, layer = {target}, [target]
         while layer:  # breadth first, so that a value's distance is its shortest way down
@@ -59,6 +59,10 @@ class Cone:
             layer = above
         self.values = sorted(found, key=lambda v: order.get(v, -1))
         self.edges = [e for v in self.values for e in v.contributions]
+        self.place = {v: i for i, v in enumerate(self.values)}
+        self.below: dict[Value, list[int]] = {v: [] for v in self.values}  # where what a value sends arrives
+        for e in self.edges:
+            self.below[e.step.value].append(self.place[e.input])
 
     def away(self, edge: Edge) -> int:
         """How many steps after this edge the target comes."""
@@ -70,6 +74,7 @@ class Rerun:
 
     def __init__(self, cone: Cone) -> None:
         self.cone = cone
+        self.work = 0  # VJPs run so far
 
     def __call__(self, change: Change) -> np.ndarray | None:
         """The changed gradient; None where the change does not fit (a shape that no op takes)."""
@@ -83,33 +88,38 @@ class Rerun:
         return None if found is None else np.asarray(found)
 
     def _gradient(self, change: Change) -> np.ndarray | None:
-        fresh: dict[Value, np.ndarray] = {}
+        """From each value that is touched on, and only to what it reaches."""
+        cone, fresh = self.cone, {}
         sent_by: dict[Backward, list] = {}  # the true VJPs of steps whose incoming gradient changed
-        touched = {e.input for e in change.edges} | set(change.gather)
-        for value in self.cone.values:
-            edges = value.contributions
-            if value not in touched and not any(e.step.value in fresh for e in edges):
-                continue
-            sent = []
-            for e in edges:
-                g = fresh.get(e.step.value, e.step.g)
-                if e in change.edges:
-                    part = change.edges[e](e, g)
-                    if part is None:
-                        return None
-                elif e.step.value in fresh:
-                    if e.step not in sent_by:
-                        sent_by[e.step] = _all_sent(e, g)
-                    part = sent_by[e.step][e.position]
-                else:
-                    part = e.sent
-                sent.append(np.asarray(part))
+        waiting = sorted({cone.place[v] for v in ({e.input for e in change.edges} | set(change.gather))})
+        queued = set(waiting)
+        while waiting:
+            value = cone.values[heappop(waiting)]
+            sent = [self._sent(e, change, fresh, sent_by) for e in value.contributions]
+            if any(part is None for part in sent):
+                return None
             gathered = change.gather[value](sent) if value in change.gather else _sum(sent)
-            fits = value is self.cone.target or np.shape(gathered) == value.shape
-            if not fits:
+            if value is not cone.target and np.shape(gathered) != value.shape:
                 return None
             fresh[value] = np.asarray(gathered)
-        return fresh.get(self.cone.target, self.cone.target.grad)
+            for place in cone.below[value]:
+                if place not in queued:
+                    queued.add(place)
+                    heappush(waiting, place)
+        return fresh.get(cone.target, cone.target.grad)
+
+    def _sent(self, e: Edge, change: Change, fresh: dict, sent_by: dict) -> np.ndarray | None:
+        """What one edge sends: by the change, by its VJP if its step's gradient changed, or as recorded."""
+        g = fresh.get(e.step.value)
+        if e in change.edges:
+            self.work += 1
+            return change.edges[e](e, e.step.g if g is None else g)
+        if g is None:
+            return e.sent
+        if e.step not in sent_by:
+            self.work += 1
+            sent_by[e.step] = _all_sent(e, g)
+        return sent_by[e.step][e.position]
 
 
 def _sum(parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -88,8 +89,13 @@ def formula(edge: Edge) -> str:
 
 def local(edge: Edge) -> str:
     """'b', in plain names."""
-    f = edge.step.forward
-    return formulas.local_text(f.op, edge.arg, names(f), f.output.name, f.meta)
+    if edge not in _locals:
+        f = edge.step.forward
+        _locals[edge] = formulas.local_text(f.op, edge.arg, names(f), f.output.name, f.meta)
+    return _locals[edge]
+
+
+_locals: WeakKeyDictionary[Edge, str] = WeakKeyDictionary()  # asked for again and again
 
 
 def spot(edge: Edge) -> str:

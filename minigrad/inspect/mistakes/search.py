@@ -33,7 +33,10 @@ __all__ = ["Mistake", "Mistakes"]
 
 RULES: tuple[Rule, ...] = (*elementwise.RULES, *arrays.RULES, *jacobians.RULES)
 MOST_EDGES = 250  # tried one by one; in a larger graph those nearest to the value
+BUDGET = 40_000  # VJPs: some seconds; in a larger graph the unlikely mistakes are not tried
 MOST_PAIRED = 45  # mistakes that are tried two at a time
+LIKELIER = {"step": 0.0, "spot": -0.05, "op": 0.05}  # a mistake in a line of a loop is made each time
+MOST_NUMBERS = 1_000_000  # of an answer that is kept
 COMMON = (SIGN, FACTOR, COUNT, TRANSPOSED, UNSUMMED, CUT, POWER, PLACE, ASSIGNED, INCOMING)
 
 
@@ -41,11 +44,16 @@ COMMON = (SIGN, FACTOR, COUNT, TRANSPOSED, UNSUMMED, CUT, POWER, PLACE, ASSIGNED
 class Mistake:
     """A wrong answer and how one comes to it."""
 
-    family: str
-    told: str
-    answer: np.ndarray
     weight: float
-    edges: frozenset[Edge] = frozenset()
+    family: str
+    say: Callable[[], str]
+    answer: np.ndarray
+    edges: frozenset[Edge]
+
+    @property
+    def told(self) -> str:
+        """The sentence that explains it: op, variable, line of source."""
+        return self.say()
 
     def __repr__(self) -> str:
         return f"<{self.family}: {self.told}>"
@@ -54,8 +62,9 @@ class Mistake:
 class Mistakes:
     """The known wrong answers to "what is the gradient of this value?", the likeliest first."""
 
-    def __init__(self, trace: Any, target: Value) -> None:
+    def __init__(self, trace: Any, target: Value, budget: int = BUDGET) -> None:
         self.trace = trace
+        self.budget = budget  # VJPs that may be run for single mistakes, and for pairs
         self.target = target
         self.cone = Cone(trace, target)
         self.rerun = Rerun(self.cone)
@@ -65,19 +74,24 @@ class Mistakes:
         """One mistake, at one place or at every place of its kind."""
         return self._distinct(self._candidates)
 
+    @cached_property
+    def pairs(self) -> list[Mistake]:
+        """Two of the common mistakes at once."""
+        return self._distinct(self._two_at_once())
+
     def matching(self, fits: Callable[[np.ndarray], bool], pairs: bool = True) -> list[Mistake]:
         """Those whose answer fits, the likeliest first; two mistakes at once only where one does not do."""
         found = _vanishing_last([m for m in self.singles if fits(m.answer)])
         if found or not pairs:
             return found
-        return [m for m in self._distinct(self._pairs()) if fits(m.answer)]
+        return [m for m in self.pairs if fits(m.answer)]
 
     # ---------------------------------------------------------------- candidates
 
     @cached_property
     def _candidates(self) -> list[Candidate]:
         """All single mistakes, sorted by weight."""
-        cone, groups = self.cone, list(self._groups("spot").values())
+        cone, groups = self.cone, list(_grouped(self.cone.edges, "spot").values())
         found = [
             *of_the_answer(cone, self.trace.values),
             *of_values(cone),
@@ -88,31 +102,20 @@ class Mistakes:
         return sorted(found, key=lambda c: c.weight)
 
     def _on_edges(self) -> Iterator[Candidate]:
+        """Every rule on every edge it fits, and on all edges of its kind at once. A group has one op."""
         near = sorted(self.cone.edges, key=self.cone.away)[:MOST_EDGES]
+        alone = _grouped(near, "op").values()
+        kinds = {kind: _grouped(self.cone.edges, kind).values() for kind in ("step", "spot", "op")}
         for rule in RULES:
-            alone = [e for e in near if rule.fits(e)] if not rule.together else []
-            for edge in alone:
-                yield _made(rule, [edge], self.cone.away(edge), 0.0)
-            for kind, extra in (("step", 0.0), ("spot", -0.05), ("op", 0.05)):
-                if kind == "step" and not rule.together:
-                    continue
-                for group in self._groups(kind).values():
-                    group = [e for e in group if rule.fits(e)]
-                    if len(group) > 1 or (rule.together and group):
-                        yield _made(rule, group, self.cone.away(group[0]), extra)
+            if not rule.together:
+                for edge in (e for group in alone if rule.fits(group[0]) for e in group):
+                    yield _made(rule, [edge], self.cone.away(edge), 0.0)
+            for kind in ("step", "spot", "op") if rule.together else ("spot", "op"):
+                for group in kinds[kind]:
+                    if (len(group) > 1 or rule.together) and rule.fits(group[0]):
+                        yield _made(rule, group, self.cone.away(group[0]), LIKELIER[kind])
 
-    def _groups(self, kind: str) -> dict[Any, list[Edge]]:
-        """Edges of one step, of one spot of the program, or of one op anywhere."""
-        groups: dict[Any, list[Edge]] = defaultdict(list)
-        for e in self.cone.edges:
-            f = e.step.forward
-            if f is None:
-                continue
-            key = {"step": f.id, "spot": (f.place.origin, e.arg), "op": (f.op, e.arg)}[kind]
-            groups[key].append(e)
-        return groups
-
-    def _pairs(self) -> Iterator[Candidate]:
+    def _two_at_once(self) -> Iterator[Candidate]:
         common, seen = [], set()
         for answer, c in self._evaluated(c for c in self._candidates if c.family in COMMON):
             key = (c.family, _signature(answer))
@@ -122,16 +125,20 @@ class Mistakes:
         for a, b in itertools.combinations(common[:MOST_PAIRED], 2):
             both = a.change.joined(b.change)
             if both is not None:
-                yield Candidate(a.weight + b.weight + 1.0, a.family, f"{a.told}; and {b.told}", both)
+                told = lambda a=a, b=b: f"{a.told()}; and {b.told()}"
+                yield Candidate(a.weight + b.weight + 1.0, a.family, told, both)
 
     # ---------------------------------------------------------------- answers
 
     def _evaluated(self, candidates: Iterable[Candidate]) -> Iterator[tuple[np.ndarray, Candidate]]:
         truth = self.target.grad
         scale = float(np.max(np.abs(truth), initial=0.0)) or 1.0
+        last = self.rerun.work + self.budget
         for c in candidates:
+            if self.rerun.work > last:
+                return
             answer = self.rerun(c.change)
-            if answer is None or not np.isfinite(answer).all():
+            if answer is None or answer.size > MOST_NUMBERS or not np.isfinite(answer).all():
                 continue
             if answer.shape == truth.shape and np.abs(answer - truth).max(initial=0.0) <= 1e-9 * scale:
                 continue  # no mistake here: the factor is 1, the gradient is 0
@@ -143,14 +150,26 @@ class Mistakes:
         for answer, c in self._evaluated(candidates):
             key = (c.family, _signature(answer))
             if key not in found or found[key].weight > c.weight:
-                found[key] = Mistake(c.family, c.told, answer, c.weight, frozenset(c.change.edges))
+                found[key] = Mistake(c.weight, c.family, c.told, answer, frozenset(c.change.edges))
         return sorted(found.values(), key=lambda m: m.weight)
 
 
+def _grouped(edges: Iterable[Edge], kind: str) -> dict[Any, list[Edge]]:
+    """Edges of one step, of one spot of the program, or of one op anywhere."""
+    groups: dict[Any, list[Edge]] = defaultdict(list)
+    for e in edges:
+        f = e.step.forward
+        if f is not None:
+            key = {"step": f.id, "spot": (f.place.origin, e.position), "op": (f.op, e.position)}[kind]
+            groups[key].append(e)
+    return groups
+
+
 def _made(rule: Rule, edges: Sequence[Edge], away: int, extra: float) -> Candidate:
-    told = rule.told(edges[0])
-    if len(edges) > 1 and not rule.together:
-        told += f"; so at all {len(edges)} places of its kind"
+    def told() -> str:
+        again = f", each of {len(edges)} times" if len(edges) > 1 and not rule.together else ""
+        return rule.told(edges[0]) + again
+
     return Candidate(
         rule.weight + extra + 0.01 * away, rule.family, told, Change(dict.fromkeys(edges, rule.send))
     )
