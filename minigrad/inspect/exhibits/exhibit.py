@@ -179,17 +179,16 @@ def run(graph: Callable, kind: type[Value], walk: Callable[[Value], None]) -> Ru
 
 def _named(events: list[Event], names: dict[Any, str]) -> Iterator[tuple[str, str, int, Any, Any]]:
     """Every write by the names of its edge; the k-th write of a call to one input is the k-th edge to it."""
-    name = lambda value: names.get(value, value.op)
     count: dict[tuple[Any, Any], int] = {}
     for user, source, before, after in events:
         if user is None:
             count.clear()
-            yield "", name(source), 0, before, after
+            yield "", names[source], 0, before, after
             continue
         places = [i for i, given in enumerate(user.inputs) if given is source]
         k = count.get((user, source), 0)
         count[user, source] = k + 1
-        yield name(user), name(source), places[k % len(places)], before, after
+        yield names[user], names[source], places[k % len(places)], before, after
 
 
 def same(a: Any, b: Any) -> bool:
