@@ -17,6 +17,7 @@ function listenToKeys(parts) {
   const actions = keyActions(parts);
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (document.querySelector("dialog[open]")) return;
     const { target } = event;
     if (isTyping(target) || usesKey(target, event.key)) return;
     const act = actions[event.key];

@@ -61,8 +61,13 @@ class Folding {
     parent.children.push(item);
   }
 
-  /** The module that a value lies in; of a parameter such as fc1.weight, the one that its name begins with. */
+  /**
+   * The module that a value lies in; of a parameter such as fc1.weight the one that its name begins with, of a
+   * constant that of the op it is for.
+   */
   moduleOf(value) {
+    const user = value.kind === "constant" && !value.module ? this.app.index.users.get(value.id)?.[0] : null;
+    if (user) return this.app.value(user.output).module;
     if (value.module || value.kind !== "parameter") return value.module;
     const owner = value.name.slice(0, Math.max(0, value.name.lastIndexOf(".")));
     return Object.hasOwn(this.app.page.modules ?? {}, owner) ? owner : "";
@@ -121,10 +126,17 @@ class Folding {
   }
 
   runsByTime(group) {
-    const timeOfChild = (child) => (child.value ? timeOf(this.app.graph, child.value.id) : null);
+    const timeOfChild = (child) => (child.value ? this.timeOfItem(child) : null);
     const runs = runsOf(group.children, timeOfChild);
     const steps = runs.filter((run) => run.length > 1);
     return steps.length > 1 && runs.length < group.children.length / 1.5 ? runs : null;
+  }
+
+  /** The time step of an item; an input or a constant for a single op belongs to that op's. */
+  timeOfItem({ value, forward }) {
+    const users = this.app.index.users.get(value.id) ?? [];
+    const own = timeOf(this.app.graph, value.id);
+    return own === null && !forward && users.length === 1 ? timeOf(this.app.graph, users[0].output) : own;
   }
 
   runsByLine(group) {

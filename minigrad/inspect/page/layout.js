@@ -61,21 +61,32 @@ function boxesAround(picture, nodes) {
 function curvesOf(picture, graph, nodes) {
   const found = picture.edges.map((edge) => (edge.loose ? looseLine(edge, nodes)
     : { edge, ...graph.edge(edge.from, edge.to, edge.key) }));
-  spreadEnds(found, "from", nodes);
-  spreadEnds(found, "to", nodes);
+  const tied = found.filter(({ edge }) => !edge.loose);
+  spreadEnds(tied, "from", nodes);
+  spreadEnds(tied, "to", nodes);
   return new Map(found.map(({ edge, points, start, end, x, y }) => {
+    if (edge.loose) return [edge.key, { path: arcPath(...points), x, y }];
     const forwards = end.x > start.x;
     const way = forwards ? [start, ...points.slice(1, -1), end] : points;
     return [edge.key, { path: smoothPath(way), ...labelPlace(way, x, y) }];
   }));
 }
 
-/** The way of an edge that the layout knows nothing of: straight there, its label before its end. */
+/** The way of an edge that the layout knows nothing of: an arc over what lies between, its label before its end. */
 function looseLine(edge, nodes) {
   const [from, to] = [nodes.get(edge.from), nodes.get(edge.to)];
-  const start = { x: from.x + from.width, y: from.y + from.height / 2 };
-  const end = { x: to.x, y: to.y + to.height / 2 };
-  return { edge, points: [start, end], x: end.x - 26, y: end.y };
+  const start = { x: from.x + from.width, y: from.y + 12 };
+  const end = { x: to.x - 7, y: to.y + 12 };
+  return { edge, points: [start, end], x: end.x - 22, y: end.y - 12 };
+}
+
+/** A curve that rises over the cards on its way, the higher the farther it goes. */
+function arcPath(start, end) {
+  const apart = end.x - start.x;
+  const rise = Math.min(180, 20 + 0.12 * Math.abs(apart));
+  const top = Math.min(start.y, end.y) - rise;
+  const at = (n) => n.toFixed(1);
+  return `M${at(start.x)},${at(start.y)}C${at(start.x + apart * 0.2)},${at(top)} ${at(end.x - 40)},${at(top)} ${at(end.x)},${at(end.y)}`;
 }
 
 /** Where dagre made room for a label; on a long way near the op instead, where its rule is at work. */
