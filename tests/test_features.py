@@ -381,3 +381,37 @@ def test_mistakes_are_named_in_one_line(error, words, call):
         call(model)
     assert "\n" not in str(caught.value)
     assert state(model, mg.tensor(X)) == before
+
+
+# ---------------------------------------------------------------- the whole, in some seconds
+
+
+@pytest.mark.slow
+def test_a_class_activation_map_finds_what_nobody_showed_it():
+    """Digits anywhere on a larger empty image, labels without places: the map's peak lies on the digit."""
+    rng, (x, y), (x_test, _) = np.random.default_rng(0), digits("train"), digits("test")
+
+    def scattered(x):
+        canvas, at = np.zeros((len(x), 1, 16, 16), np.float32), rng.integers(0, 9, (len(x), 2))
+        for image, digit, (r, c) in zip(canvas, x, at, strict=True):
+            image[0, r : r + 8, c : c + 8] = digit / 16
+        return canvas, at
+
+    mg.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10),
+    )  # fmt: skip
+    optimizer = optim.Adam(model.parameters(), lr=0.01)
+    for epoch in range(12):
+        optimizer.param_groups[0]["lr"] = 0.01 if epoch < 8 else 0.001  # small steps to settle
+        canvas, _ = scattered(x)
+        for batch in np.array_split(rng.permutation(len(x)), 20):
+            optimizer.zero_grad()
+            F.cross_entropy(model(mg.tensor(canvas[batch])), mg.tensor(y[batch])).backward()
+            optimizer.step()
+    canvas, box = scattered(x_test)
+    heat = inspect.class_activation_map(model, canvas).cpu().numpy()
+    peak = np.stack(np.unravel_index(heat.reshape(len(heat), -1).argmax(1), (8, 8)), 1) * 2 + 0.5
+    assert ((peak >= box) & (peak < box + 8)).all(1).mean() >= 0.9
