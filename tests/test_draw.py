@@ -286,7 +286,7 @@ def test_every_step_has_one_thing_that_happens_and_one_layout():
     places, happened = set(), []
     for i in range(count):
         scene = draw(t, i).scene
-        places.add(tuple((box.x, box.y, box.width) for box in scene.boxes) + scene.size)
+        places.add(tuple((box.x, box.y, box.width) for box in scene.boxes))
         happened.append([box.lines[0][0] for box in scene.boxes if box.mark in ("forward", "now")])
     assert len(places) == 1 and all(len(names) == 1 for names in happened)
     assert draw(t, -1) == draw(t, count - 1) == draw(t, t.backward[-1])

@@ -12,9 +12,10 @@ from typing import Any
 
 from ..io import write_atomically
 from .drawing.layout import lay_out
-from .drawing.moments import moments
+from .drawing.moments import caption, moments
 from .drawing.picture import Picture
 from .drawing.raster import figure, image_bytes
+from .drawing.scene import CAPTION_CHAR
 from .drawing.trace_graph import Board
 
 __all__ = ["Animation", "animate", "export", "frames"]
@@ -38,7 +39,12 @@ def frames(trace: Any, start: int = 0, stop: int | None = None, width: float | N
     """
     board = Board(trace)
     lay_out(board.scene, width)
-    return [Picture(board.at(i)) for i in _range(len(board.moments), start, stop)]
+    scenes = [board.at(i) for i in _range(len(board.moments), start, stop)]
+    captions = [caption(moment, len(board.moments)) for moment in board.moments]
+    for scene in scenes:  # room for what any step says, so that all have one size
+        scene.least_width = CAPTION_CHAR * max(len(line) for lines in captions for line in lines) + 24
+        scene.caption_rows = max(map(len, captions))
+    return [Picture(scene) for scene in scenes]
 
 
 def export(

@@ -6,7 +6,6 @@ We hand it boxes of fixed size and take back their places and the splines betwee
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Callable
 
 from .scene import Arrow, Box, Piece, Scene
@@ -26,6 +25,8 @@ def lay_out_by_dot(scene: Scene) -> Scene:
         raise ValueError(
             "draw: no program 'dot' on this machine (layout='dot'); install Graphviz, or use layout='layers'"
         )
+    import subprocess
+
     arrows = {(i, k): arrow for i, box in enumerate(scene.boxes) for k, arrow in enumerate(box.inputs)}
     done = subprocess.run([program, "-Tplain"], input=_source(scene, arrows), capture_output=True, text=True)
     if done.returncode:

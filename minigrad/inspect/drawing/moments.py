@@ -110,13 +110,13 @@ def _edge_lines(edge: Edge, place: str) -> list[str]:
     sent, ways = f"sends {short(edge.sent)}", len(edge.input.contributions)
     if ways > 1:
         sent += f", contribution {edge.order + 1} of {ways}"
-    gathered = f"adds up to {sum_text(edge, short)}" if edge.order else ""
+    gathered = f"adds up to {sum_text(edge, edge.total, short)}" if edge.order else ""
     return [heading, edge.formula, sent, gathered]
 
 
-def sum_text(edge: Edge, say: Any = number) -> str:
+def sum_text(edge: Edge, total: np.ndarray, say: Any = number, before: np.ndarray | None = None) -> str:
     """'0.3 + 0.12 = 0.42': what was there, what arrives, what there is now."""
-    before = edge.input.contributions[edge.order - 1].total
+    before = edge.input.contributions[edge.order - 1].total if before is None else before
     sent = say(edge.sent)
     plus = f"- {sent[1:]}" if sent.startswith("-") else f"+ {sent}"
-    return f"{say(before)} {plus} = {say(edge.total)}"
+    return f"{say(before)} {plus} = {say(total)}"

@@ -12,7 +12,7 @@ import numpy as np
 from ..record import Edge, Forward, Value
 from .folding import Unit, extra_edges, fold
 from .moments import Moment, caption, find_moment, moments, sum_text
-from .scene import CAPTION_CHAR, Arrow, Box, Scene, number
+from .scene import Arrow, Box, Scene, number
 
 __all__ = ["Board"]
 
@@ -37,17 +37,12 @@ class Board:
         self.ops_of: dict[Arrow, set[Forward]] = {}
         self._sent = {(e.step.forward, e.position, e.input): e for b in trace.backward for e in b.edges}
         self._when = self._times()
-        captions = [caption(moment, len(self.moments)) for moment in self.moments]
-        self.scene = Scene(
-            self._boxes(),
-            least_width=CAPTION_CHAR * max(len(line) for lines in captions for line in lines) + 24,
-            caption_rows=max(len(lines) for lines in captions),
-        )
+        self.scene = Scene(self._boxes())
 
     def at(self, step: Any = None) -> Scene:
         """The scene at a moment, laid out as `scene` is; None for the end, when all is known."""
         if step is None:
-            return replace(self.scene, boxes=self._copies(None), caption=[], caption_rows=0, least_width=0.0)
+            return replace(self.scene, boxes=self._copies(None))
         moment = self.moments[find_moment(self.moments, step)]
         return replace(self.scene, boxes=self._copies(moment), caption=caption(moment, len(self.moments)))
 
@@ -76,9 +71,12 @@ class Board:
         """A box with room for all that it will ever say."""
         maps = [(a, r) for a, r in ((value.data, "value"), (value.grad, "gradient")) if _is_map(a)]
         box = Box(kind, lines, heat=maps)
+        before = None
         for edge in value.contributions:  # what the gradient's line says while it gathers
-            for text in (_arriving(edge), _gradient_text(edge.total) + SO_FAR):
+            total = edge.sent if before is None else before + edge.sent
+            for text in (_arriving(edge, total, before), _gradient_text(total) + SO_FAR):
                 box.fit([(text, "gradient")])
+            before = total
         self.value_of[box] = value
         return box
 
@@ -188,7 +186,7 @@ class Board:
         if last is None:
             return ""
         if last is moment.edge and last.order:
-            return _arriving(last)
+            return _arriving(last, last.total)
         complete = last.order + 1 == len(value.contributions)
         return _gradient_text(last.total) + ("" if complete else SO_FAR)
 
@@ -231,11 +229,11 @@ def _gradient_text(g: np.ndarray) -> str:
     return f"gradient {number(g)}"
 
 
-def _arriving(edge: Edge) -> str:
+def _arriving(edge: Edge, total: np.ndarray, before: np.ndarray | None = None) -> str:
     """The gradient's line at the moment an edge reaches it."""
     if edge.order and edge.sent.size == 1:
-        return sum_text(edge)
-    return _gradient_text(edge.total) + f", sum of {edge.order + 1}" * bool(edge.order)
+        return sum_text(edge, total, before=before)
+    return _gradient_text(total) + f", sum of {edge.order + 1}" * bool(edge.order)
 
 
 def _local(edge: Edge) -> str:
