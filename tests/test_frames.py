@@ -38,7 +38,7 @@ def test_a_frame_for_every_op_the_seed_every_edge_and_every_leaf(trace):
     assert len(pictures) == count(trace) == 4 + 1 + 7 + 2
     for i, f in enumerate(trace.forward):
         assert f"step {i + 1} of 14, forward: {f.formula}" in texts(pictures[i])
-    assert "step 5 of 14, backward begins: ∂loss/∂loss = 1" in texts(pictures[4])
+    assert "step 5 of 14, backward begins: ∂L/∂loss = 1" in texts(pictures[4])
     edges = [edge for b in trace.backward for edge in b.edges]
     formulas = [lines[1] for lines in (p.scene.caption for p in pictures) if "backward: from" in lines[0]]
     assert formulas == [edge.formula for edge in edges]

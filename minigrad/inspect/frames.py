@@ -34,8 +34,8 @@ def frames(trace: Any, start: int = 0, stop: int | None = None, width: float | N
     >>> import minigrad as mg
     >>> from minigrad.inspect import frames
     >>> pictures = frames(mg.trace(lambda a, b: a * b, 2.0, 3.0))
-    >>> len(pictures), "∂L/∂a = ∂L/∂mul · b" in pictures[2]
-    (6, True)
+    >>> len(pictures), pictures[2].scene.caption[1]
+    (6, '∂L/∂a = ∂L/∂loss · b')
     """
     board = Board(trace)
     lay_out(board.scene, width)

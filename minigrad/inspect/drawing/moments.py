@@ -98,7 +98,7 @@ def _forward_lines(f: Forward, place: str) -> list[str]:
 def _node_lines(step: Backward, place: str) -> list[str]:
     name = step.value.name
     if step.edges:
-        return [f"{place}, backward begins: ∂{name}/∂{name} = {short(step.g)}", "its edges carry it on"]
+        return [f"{place}, backward begins: ∂L/∂{name} = {short(step.g)}", "its edges carry it on"]
     ways = len(step.value.contributions)
     said = f"{ways} contributions have arrived" if ways > 1 else "nothing more will arrive"
     return [f"{place}, backward: the gradient of {name} is complete, {short(step.g)}", said]
