@@ -239,7 +239,7 @@ def _abs_at_zero(share: float) -> Any:
 def _other_branch(edge: Edge, g: np.ndarray) -> Any:
     if edge.position == 0:
         return None
-    took = np.asarray(data_of(edge.step.forward, 0), bool)
+    took = data_of(edge.step.forward, 0).astype(bool)
     return unbroadcast(
         np.where(took, 0.0, g) if edge.position == 1 else np.where(took, g, 0.0), edge.input.shape
     )

@@ -9,7 +9,8 @@ import numpy as np
 
 from ...ops.shape import axes_of
 from ..record import Edge
-from .rule import CUT, ONEHOT, SOFTMAX, TIE, as_columns, rules
+from .rerun import send
+from .rule import ASSIGNED, CUT, FACTOR, ONEHOT, SOFTMAX, TIE, as_columns, rules
 
 __all__ = ["RULES"]
 
@@ -47,6 +48,34 @@ def _only(last: bool) -> Any:
         return (first[::-1] if last else first) * 1.0
 
     return share
+
+
+def _pooled(share: bool) -> Any:
+    """max_pool over windows side by side: all elements of a window receive its gradient, or a share of it."""
+
+    def wrong(edge: Edge, g: np.ndarray) -> Any:
+        meta, shape = edge.step.forward.meta, edge.input.shape
+        window = meta["kernel"]
+        if tuple(meta["stride"]) != tuple(window) or any(map(any, meta["padding"])):
+            return None
+        spread = np.kron(g, np.ones((1, 1, *window)) / (math.prod(window) if share else 1))
+        return spread if spread.shape == shape else None
+
+    return wrong
+
+
+# ---------------------------------------------------------------- indices and dropout
+
+
+def _overwritten(edge: Edge, g: np.ndarray) -> Any:
+    """Elements that were taken twice, whose gradients were assigned: the last one stays."""
+    found = np.zeros(edge.input.shape)
+    found[edge.step.forward.meta["index"]] = g
+    return found
+
+
+def _unscaled(edge: Edge, g: np.ndarray) -> Any:
+    return send(edge, g) * (1 - edge.step.forward.meta["p"])
 
 
 # ---------------------------------------------------------------- softmax and cross-entropy
@@ -109,6 +138,18 @@ RULES = [
         (1.2, _extreme(lambda here: np.ones(here.shape)), "every element receives the gradient"),
         (1.4, _extreme(lambda here: np.ones(here.shape) / len(here)), "all elements share the gradient"),
     ),
+    *rules(
+        TIE,
+        ("max_pool",),
+        (1.2, _pooled(False), "every element of a window receives its gradient"),
+        (1.3, _pooled(True), "the elements of a window share its gradient"),
+    ),
+    *rules(
+        ASSIGNED,
+        ("take_index",),
+        (1.0, _overwritten, "an element that is taken twice receives both gradients: add, do not assign,"),
+    ),
+    *rules(FACTOR, ("dropout",), (1.1, _unscaled, "the scale 1 / (1 − p) is missing")),
     *rules(
         ONEHOT,
         ("cross_entropy",),

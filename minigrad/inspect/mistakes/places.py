@@ -25,12 +25,14 @@ from .rule import (
     STALE,
     TRANSPOSED,
     UNSUMMED,
+    WRONG,
     plain,
     spot,
-)  # fmt: skip
+)
 
-__all__ = ["Candidate", "cut_groups", "of_the_answer", "of_values", "shifted"]
+__all__ = ["Candidate", "cut_groups", "of_the_answer", "of_values", "other_factors", "shifted"]
 
+PRODUCTS = ("mul", "matmul", "linear", "conv")
 MOST_USES = 12  # of a value, to try each of its contributions alone
 
 
@@ -58,6 +60,8 @@ def of_values(cone: Cone) -> Iterator[Candidate]:
         for k, edge in enumerate(edges):
             if k in (0, len(edges) - 1) or len(edges) <= MOST_USES:
                 yield _only(cone, value, k, alike)
+                if len(edges) > 2 and not alike:
+                    yield _cut(cone, [e for e in edges if e is not edge], 1.4)
             yield _cut(cone, [edge], 1.3)
 
 
@@ -100,10 +104,13 @@ def _only(cone: Cone, value: Value, k: int, alike: bool) -> Candidate:
 
 
 def _cut(cone: Cone, edges: Sequence[Edge], weight: float) -> Candidate:
+    """Nothing comes from these edges: some of one value's, or all of one line's in a loop."""
+
     def told() -> str:
-        each = ", each time" if len(edges) > 1 else ""
+        ways = list(dict.fromkeys(spot(e) for e in edges if e.input is edges[0].input))
+        each = ", each time" if len({e.input for e in edges}) > 1 else ""
         name = plain(edges[0].input).name
-        return f"a path is left out: {name} also reaches the result through {spot(edges[0])}{each}"
+        return f"a path is left out: {name} also reaches the result through {' and '.join(ways[:3])}{each}"
 
     nothing = {e: lambda e, g: np.zeros(e.input.shape) for e in edges}
     return Candidate(weight + 0.01 * cone.away(edges[0]), CUT, told, Change(nothing))
@@ -145,6 +152,32 @@ def _with(position: int, array: np.ndarray | None) -> Any:
         return np.zeros(edge.input.shape) if array is None else send(edge, g, {position + 1: array})
 
     return wrong
+
+
+def other_factors(cone: Cone) -> Iterator[Candidate]:
+    """A product whose other factor was taken one op too early or too late: z for h = tanh(z)."""
+    for edge in cone.edges:
+        f = edge.step.forward
+        if f is None or f.op not in PRODUCTS:
+            continue
+        for p, operand in enumerate(f.inputs):
+            if operand is None or p == edge.position:
+                continue
+            for v in _neighbours(operand):
+                told = lambda e=edge, v=v, right=operand: (
+                    f"the factor at {spot(e)} is {plain(right).name}, not {plain(v).name}"
+                )
+                turned = v.data.reshape(operand.shape)
+                yield Candidate(1.75 + 0.01 * cone.away(edge), WRONG, told, Change({edge: _with(p, turned)}))
+
+
+def _neighbours(value: Value) -> list[Value]:
+    """What a value is made of, and what is made of it, of its own size; through reshapes."""
+    source = plain(value)
+    made_of = [plain(v) for v in source.made_by.inputs if v is not None] if source.made_by else []
+    into = [e.step.value for e in source.contributions if e.step.value.made_by.op not in RESHAPING]
+    alike = [v for v in (*made_of, *into) if v.shape == source.shape and v is not source]
+    return list(dict.fromkeys(alike))[:6]
 
 
 def successor(value: Value, forward: Sequence[Forward]) -> np.ndarray | None:
@@ -210,6 +243,7 @@ def _unsummed_answers(cone: Cone) -> Iterator[Candidate]:
         over = f"axis {some[0]}" if len(some) == 1 else f"axes {some}"
         told = f"{lead}; here it is summed over {over} only"
         yield _answer(1.1, UNSUMMED, told, lambda x, a=some: x.sum(a), sends)
+        yield _answer(1.2, UNSUMMED, told, lambda x, a=some: x.sum(a, keepdims=True), sends)
     for axis in axes:
         told = f"{lead}; here only one of them is taken, along axis {axis}"
         yield _answer(1.3, UNSUMMED, told, lambda x, a=axis: x.take(0, a), sends)

@@ -15,7 +15,8 @@ from .rerun import Send
 __all__ = [
     "ASSIGNED", "COUNT", "CUT", "EXTRA_COUNT", "FACTOR", "FLIPPED", "INCOMING", "ONEHOT", "OTHER", "PLACE",
     "POWER", "RECIPROCAL", "SHAPE", "SHIFTED", "SIGN", "SOFTMAX", "STALE", "SWAPPED", "TIE", "TRANSPOSED",
-    "UNSUMMED", "UPDATED", "Rule", "formula", "local", "minus_of", "other_name", "plain", "rules", "spot",
+    "UNSUMMED", "UPDATED", "WRONG", "Rule",
+    "formula", "local", "minus_of", "other_name", "plain", "rules", "spot",
 ]  # fmt: skip
 
 SIGN = "sign"
@@ -39,6 +40,7 @@ UPDATED = "updated weight"
 SHIFTED = "shifted in time"
 FLIPPED = "flipped kernel"
 OTHER = "gradient of another value"
+WRONG = "wrong factor"
 SHAPE = "shape"
 
 RESHAPING = ("reshape", "copy", "cast", "identity")

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..record import Edge, Value
 from . import arrays, elementwise, jacobians
-from .places import Candidate, cut_groups, of_the_answer, of_values, shifted
+from .places import Candidate, cut_groups, of_the_answer, of_values, other_factors, shifted
 from .rerun import Change, Cone, Rerun
 from .rule import (
     ASSIGNED,
@@ -36,7 +36,7 @@ MOST_EDGES = 250  # tried one by one; in a larger graph those nearest to the val
 BUDGET = 40_000  # VJPs: some seconds; in a larger graph the unlikely mistakes are not tried
 MOST_PAIRED = 45  # mistakes that are tried two at a time
 LIKELIER = {"step": 0.0, "spot": -0.05, "op": 0.05}  # a mistake in a line of a loop is made each time
-MOST_NUMBERS = 1_000_000  # of an answer that is kept
+MOST_NUMBERS = 3_000_000  # of all answers that are kept
 COMMON = (SIGN, FACTOR, COUNT, TRANSPOSED, UNSUMMED, CUT, POWER, PLACE, ASSIGNED, INCOMING)
 
 
@@ -97,6 +97,7 @@ class Mistakes:
             *of_values(cone),
             *cut_groups(cone, groups),
             *shifted(cone, groups, self.trace.forward),
+            *other_factors(cone),
             *self._on_edges(),
         ]
         return sorted(found, key=lambda c: c.weight)
@@ -133,15 +134,18 @@ class Mistakes:
     def _evaluated(self, candidates: Iterable[Candidate]) -> Iterator[tuple[np.ndarray, Candidate]]:
         truth = self.target.grad
         scale = float(np.max(np.abs(truth), initial=0.0)) or 1.0
-        last = self.rerun.work + self.budget
+        last, room = self.rerun.work + self.budget, MOST_NUMBERS
         for c in candidates:
-            if self.rerun.work > last:
+            if room < 0:
                 return
+            if self.rerun.work > last and (c.change.edges or c.change.gather):
+                continue  # a change of the answer alone costs nothing
             answer = self.rerun(c.change)
-            if answer is None or answer.size > MOST_NUMBERS or not np.isfinite(answer).all():
+            if answer is None or not np.isfinite(answer).all():
                 continue
             if answer.shape == truth.shape and np.abs(answer - truth).max(initial=0.0) <= 1e-9 * scale:
                 continue  # no mistake here: the factor is 1, the gradient is 0
+            room -= answer.size
             yield answer, c
 
     def _distinct(self, candidates: Iterable[Candidate]) -> list[Mistake]:
