@@ -385,6 +385,36 @@ def test_a_changed_input_gives_what_the_engine_would_give(page):
     jobs.check(page)
 
 
+def test_masks_and_orders_are_made_again(page):
+    jobs, (x, u) = Jobs(), Generator(10).standard_normal((2, 4, 3))
+    cases = {
+        "where": lambda x: (mg.where(x > 0.0, x, 0.1 * x) ** 2).sum(),
+        "two masks": lambda x: (mg.where((x > -0.5) & ~(x > 0.5), x * x, mg.sin(x)) * x).sum(),
+        "a mask as a number": lambda x: (x * (x > 0.0) * 3.0 + x * (x < 0.0).astype("float64")).sum(),
+        "detached": lambda x: (x * mg.exp(x.detach())).sum() + (x.detach() * x * x).sum(),
+        "huber": lambda x: F.huber_loss(x, mg.zeros((4, 3), dtype="float64"), delta=0.7),
+        "sort": lambda x: (mg.sort(x, axis=0) * np.arange(12.0).reshape(4, 3)).sum(),
+        "topk": lambda x: (mg.topk(x, 2, axis=0)[0] * np.arange(6.0).reshape(2, 3)).sum(),
+        "argmax": lambda x: (x[x.argmax(axis=0)] ** 2).sum(),
+        "straight through": lambda x: ((x + (mg.round(x) - x).detach()) * x).sum(),
+    }
+    for name, f in cases.items():
+        jobs.add(name, mg.trace(f, x))
+        jobs.add(name + ", changed", mg.trace(f, x), {"x": u}, mg.trace(f, u))
+    jobs.check(page)
+
+
+def test_a_constant_follows_an_input_without_gradient(page):
+    jobs, (w, x, u) = Jobs(), Generator(11).standard_normal((3, 2, 2))
+    labels = np.array([0, 1])
+    f = lambda w, x, y: F.cross_entropy((mg.tensor(x) * 2.0 + 1.0) @ w, y) + (w[y] * F.dropout(mg.tensor(x))).sum()
+    g = lambda w, x, y: F.cross_entropy((x * 2.0 + 1.0) @ w, y)
+    data, moved = mg.tensor(x), mg.tensor(u)
+    jobs.add("drawn", mg.trace(f, w, data, labels))
+    jobs.add("data", mg.trace(g, w, data, labels), {"x": u}, mg.trace(g, w, moved, labels))
+    jobs.check(page)
+
+
 def test_behind_a_checkpoint(page):
     jobs, f = Jobs(), lambda w, x: mg.tanh(w @ x) * x
     whole = lambda w, x: (mg.checkpoint(f, w, mg.checkpoint(f, w, x)) ** 2).sum()

@@ -51,7 +51,11 @@ class detect_anomaly(recording):
 class Watcher:
     """What `mode.recording` holds while anomalies are looked for: sees every recorded op."""
 
-    def watch(self, y: Tensor, arrays: list) -> Tensor:
+    def aside(self, y: Tensor, op: Any, args: tuple, meta: dict) -> Tensor:
+        """A result without history is none of its business."""
+        return y
+
+    def watch(self, y: Tensor, arrays: list, args: tuple = ()) -> Tensor:
         """Check a fresh result, and remember its origin and its saved arrays' fingerprints."""
         node = y._node
         watch = node.watch = Watch(node)

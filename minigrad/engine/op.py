@@ -243,10 +243,11 @@ def _declare(op: Op) -> Callable:
             y = np.asarray(y)
         recording = mode.recording if mask > 1 << len(arrays) and op.differentiable else False
         if not recording or not (y.dtype is dtype or carries(op, y)):
-            return wrap(y, None)
+            t, watcher = wrap(y, None), mode.recording
+            return t if watcher is True or not watcher else watcher.aside(t, op, args, meta)
         plan = plans.get(mask) or op.plan(mask)
         t = wrap(y, Node(plan, inputs, meta, plan.save(y, arrays, saved), y))
-        return t if recording is True else recording.watch(t, arrays)
+        return t if recording is True else recording.watch(t, arrays, args)
 
     if op.elementwise and op.differentiable and not op.meta and arity in (1, 2):
         call = (_fast_one if arity == 1 else _fast_two)(op, call)
@@ -270,8 +271,8 @@ def _fast_one(op: Op, general: Callable) -> Callable:
                 y = forward(np, x)
                 if type(y) is not ndarray:
                     y = np.asarray(y)
-                recording = node is not None and mode.recording
-                if not recording:
+                recording = mode.recording
+                if not recording or (node is None and recording is True):
                     return wrap(y, None)
                 if recording is True and y.dtype is x.dtype:
                     plan = plans.get(3) or op.plan(3)
@@ -301,8 +302,8 @@ def _fast_two(op: Op, general: Callable) -> Callable:
                     raise op.explain(error, [x, y]) from error
                 if type(z) is not ndarray:
                     z = np.asarray(z)
-                recording = (m is not None or n is not None) and mode.recording
-                if not recording:
+                recording = mode.recording
+                if not recording or (m is None and n is None and recording is True):
                     return wrap(z, None)
                 if recording is True and z.dtype is x.dtype:
                     mask = 4 + 2 * (m is not None) + (n is not None)

@@ -13,7 +13,8 @@ from typing import Any
 
 from ..engine.tensor import Tensor
 from .places import HANDED_ON
-from .record import Recorder, Value
+from .record import Value
+from .recorder import Recorder
 
 __all__ = ["give_names", "input_names"]
 

@@ -1,8 +1,4 @@
-"""What a trace is made of: values, forward and backward steps, edges; and the recorder that gathers them.
-
-The recorder takes the place of the recording switch, so the engine shows it each result as it is made. It
-copies nothing but leaves and constants, and changes nothing.
-"""
+"""What a trace is made of: values, forward steps, backward steps and edges."""
 
 from __future__ import annotations
 
@@ -11,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backend import to_numpy
 from ..engine.node import Node
-from ..engine.tensor import Tensor
 from . import formulas
-from .places import Place, Places
+from .places import Place
 
-__all__ = ["Backward", "Edge", "Forward", "Recorder", "Value"]
+__all__ = ["Backward", "Edge", "Forward", "Recipe", "Value"]
 
 
 @dataclass(eq=False)
@@ -31,6 +25,7 @@ class Value:
     module: str = ""
     time: int | None = None  # its place in a sequence: the k-th of the values made by one line of a loop
     made_by: Forward | None = None
+    recipe: Value | Recipe | None = None  # of a constant: what it was made from, if not from nothing
     grad: np.ndarray | None = None  # complete; None where no gradient arrives
     contributions: list[Edge] = field(default_factory=list)  # in the order they arrive
     view_of: Value | None = None  # a constant that shows an older value in another shape
@@ -48,6 +43,17 @@ class Value:
 
 
 @dataclass(eq=False)
+class Recipe:
+    """How a constant came from values of the graph, by ops without a gradient: the mask x > 0, an order."""
+
+    op: str
+    inputs: list[Value | Recipe | Any]  # a value, another recipe, or an array or number that nothing changes
+    meta: dict[str, Any]
+    dtype: np.dtype
+    saved: tuple = ()
+
+
+@dataclass(eq=False)
 class Forward:
     """One op of the forward pass."""
 
@@ -59,6 +65,7 @@ class Forward:
     place: Place
     replay: bool = False  # made again behind a checkpoint, during the backward pass
     freed: Backward | None = None
+    recipes: dict[int, Value | Recipe] = field(default_factory=dict)  # of arrays in its index, by identity
 
     @property
     def op(self) -> str:
@@ -197,99 +204,3 @@ class Edge:
 
     def __repr__(self) -> str:
         return f"<edge {self.step.value.name} → {self.input.name}>"
-
-
-class Recorder:
-    """Sits in the place of the recording switch while fn runs: called with each fresh result."""
-
-    def __init__(self, places: Places, inputs: list[Tensor]) -> None:
-        self.places = places
-        self.values: list[Value] = []
-        self.forward: list[Forward] = []
-        self.replaying = False
-        self.by_node: dict[Node, Value] = {}
-        self.by_array: dict[int, Value] = {}  # leaves and constants, by identity
-        self._kept: list[Any] = []  # what those identities belong to must stay alive
-        self._copies: dict[int, np.ndarray] = {}  # of arrays that may change after the trace, by identity
-        for x in inputs:
-            self._leaf(x._node, x._data, "input")
-
-    def watch(self, y: Tensor, arrays: list) -> Tensor:
-        """Called by the engine: `arrays` went in, y came out."""
-        node = y._node
-        inputs = [self._input(n, a) for n, a in zip(node.inputs, arrays)]
-        array, place = y._data, self.places.here()
-        if self._copies.keys() & _owners(array):  # a view of a leaf changes with it
-            self._copies[id(array)] = np.array(to_numpy(array))
-            self._kept.append(array)
-        value = self._value("result", self._copies.get(id(array), _plain(array)))
-        self.by_node[node] = value
-        value.module = place.module
-        value.made_by = Forward(
-            len(self.forward), node, inputs, value, self._frozen(node.saved), place, self.replaying
-        )
-        self.forward.append(value.made_by)
-        return y
-
-    def find(self, what: Any) -> Value | None:
-        """The value of a node, or of a constant by the identity of its array."""
-        return self.by_node.get(what) if isinstance(what, Node) else self.by_array.get(what)
-
-    def _input(self, node: Node | None, array: Any) -> Value | None:
-        if node is None:
-            return None if array is None else self._constant(array)
-        known = self.by_node.get(node)
-        if known is not None:
-            return known
-        if node.plan is None:
-            return self._leaf(node, array, "parameter" if node in self.places.parameters else "input")
-        raise ValueError(
-            f"trace: the result of {node.op.name} {node.shape} was computed before fn ran; compute it "
-            "inside fn, or pass x.detach().requires_grad_() as an input"
-        )
-
-    def _leaf(self, node: Node | None, array: Any, kind: str) -> Value:
-        if node is None:
-            return self._constant(array, "input")
-        value = self._copied(kind, array)
-        self.by_node[node] = value
-        return value
-
-    def _constant(self, array: Any, kind: str = "constant") -> Value:
-        known = self.by_array.get(id(array))
-        if known is not None and hasattr(array, "dtype"):
-            return known
-        older = next((self.by_array[i] for i in _owners(array) if i in self.by_array), None)
-        value = self._copied(kind, array)
-        value.view_of = older
-        return value
-
-    def _copied(self, kind: str, array: Any) -> Value:
-        value = self._value(kind, np.array(to_numpy(array) if hasattr(array, "dtype") else array))
-        self.by_array[id(array)] = value
-        self._copies[id(array)] = value.data
-        self._kept.append(array)
-        return value
-
-    def _value(self, kind: str, data: np.ndarray) -> Value:
-        value = Value(len(self.values), kind, data)
-        self.values.append(value)
-        return value
-
-    def _frozen(self, saved: tuple) -> tuple:
-        """The saved arrays, with the copies of leaves in the place of arrays that a step may change."""
-        copies = self._copies
-        return tuple([copies.get(id(a), a) for a in saved])
-
-
-def _owners(array: Any) -> set[int]:
-    """The identities of the arrays that this one is a view of."""
-    found = set()
-    while getattr(array, "base", None) is not None:
-        array = array.base
-        found.add(id(array))
-    return found
-
-
-def _plain(array: Any) -> np.ndarray:
-    return array if type(array) is np.ndarray else np.asarray(to_numpy(array))

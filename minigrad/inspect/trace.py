@@ -21,7 +21,8 @@ from .edges import EdgeReport, check_edges
 from .memory import MemoryLane
 from .names import give_names, input_names
 from .places import Places
-from .record import Backward, Edge, Forward, Recorder, Value
+from .record import Backward, Edge, Forward, Value
+from .recorder import Recorder
 from .table import table
 
 __all__ = ["Trace", "trace"]

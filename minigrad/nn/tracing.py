@@ -64,7 +64,11 @@ class Tracer:
         node = y.node if isinstance(y, Tensor) else None
         return self.fields.get(node.number) if node is not None else None
 
-    def watch(self, y: Tensor, arrays: list) -> Tensor:
+    def aside(self, y: Tensor, op: Any, args: tuple, meta: dict) -> Tensor:
+        """A result without history is none of its business."""
+        return y
+
+    def watch(self, y: Tensor, arrays: list, args: tuple = ()) -> Tensor:
         """Called by the engine with each fresh result."""
         node: Any = y.node
         self.count(multiply_adds(node, arrays))

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...engine.op import REGISTRY, Op
 from ..opened import can_open, opened
-from ..record import Backward, Edge, Forward, Value
+from ..record import Backward, Edge, Forward, Recipe, Value
 from .lower import encode_meta, lower
 
 __all__ = ["encode"]
@@ -46,6 +46,7 @@ class ArrayTable:
     def __init__(self) -> None:
         self.arrays: list[np.ndarray] = []
         self._numbers: dict[int, int] = {}
+        self._needed: set[int] = set()
 
     def __call__(self, array: Any) -> int:
         array = np.asarray(array)
@@ -55,10 +56,17 @@ class ArrayTable:
             self.arrays.append(array)  # kept, so that its identity stays its own
         return number
 
+    def needed(self, array: Any) -> int:
+        """An array that the page computes from, unlike what it can compute: summarised last of all."""
+        number = self(array)
+        self._needed.add(number)
+        return number
+
     def encoded(self) -> list[dict[str, Any]]:
         """The table as JSON: the largest arrays are summarised until the rest fits the budget."""
         large, total = set(), sum(a.nbytes for a in self.arrays)
-        for number in sorted(range(len(self.arrays)), key=lambda i: -self.arrays[i].nbytes):
+        worth = lambda i: (i in self._needed, -self.arrays[i].nbytes)
+        for number in sorted(range(len(self.arrays)), key=worth):
             if total <= BUDGET:
                 break
             total -= self.arrays[number].nbytes
@@ -105,6 +113,7 @@ class Graph:
         self.trace, self.arrays = trace, arrays
         edges = sum(len(step.edges) for step in trace.backward)
         self.with_local = edges <= MOST_EDGES_WITH_LOCAL
+        self.live = {id(row.step): row.live for row in trace.memory.rows}
 
     def encoded(self) -> dict[str, Any]:
         trace = self.trace
@@ -124,11 +133,23 @@ class Graph:
             "kind": v.kind,
             "shape": list(v.shape),
             "dtype": str(v.dtype),
-            "data": self.arrays(v.data),
+            "data": self.arrays(v.data) if v.made_by else self.arrays.needed(v.data),
             "grad": None if v.grad is None else self.arrays(v.grad),
             "module": v.module,
             "time": v.time,
+            "recipe": self.recipe(v.recipe),
         }
+
+    def recipe(self, r: Any) -> dict[str, Any] | None:
+        """How a constant came about: a value's number, an array, or an op of such."""
+        if r is None:
+            return None
+        if isinstance(r, Value):
+            return {"value": r.id}
+        if not isinstance(r, Recipe):
+            return {"array": self.arrays.needed(r)}
+        inputs, meta = [self.recipe(i) for i in r.inputs], encode_meta(lower(r), self.arrays.needed)
+        return {"op": r.op, "inputs": inputs, "meta": meta, "dtype": str(r.dtype)}
 
     def forward(self, f: Forward) -> dict[str, Any]:
         return {
@@ -137,7 +158,7 @@ class Graph:
             "inputs": [None if v is None else v.id for v in f.inputs],
             "args": f.args,
             "output": f.output.id,
-            "meta": encode_meta(lower(f), self.arrays),
+            "meta": encode_meta(lower(f), self.arrays.needed, lambda a: self.recipe(f.recipes.get(id(a)))),
             "formula": f.formula,
             "numbers": f.numbers,
             "file": f.file.rpartition("/")[2],  # the folder is the reader's own business
@@ -146,6 +167,7 @@ class Graph:
             "module": f.module,
             "saved": [{"what": what, "bytes": int(array.nbytes)} for what, array in f.saved],
             "bytes": f.bytes,
+            "live": self.live.get(id(f), 0),
             "freed": None if f.freed is None else f.freed.id,
             "inside": self.inside(f),
             "replay": f.replay,
