@@ -37,7 +37,7 @@ def overlay(
     titles: Sequence[str] | None = None,
     title: str = "",
 ) -> Any:
-    """An image in grey with its explanation over it: vermillion speaks for, blue against, strong is opaque.
+    """An image in grey with its explanation over it: vermillion is for, blue against, strong is opaque.
 
     image: (H, W), (C, H, W) or N of them, C 1 or 3; heat: (h, w), or (C, h, w) whose largest |value| over
     channels counts, or N of either. A smaller heat map is enlarged by linear interpolation, each map on its
@@ -65,12 +65,10 @@ def overlay(
         axes.imshow(_blend(picture, one), interpolation="nearest")
     for axes, text in zip(plain_ones or covered, titles or []):
         axes.set_title(str(text), fontsize=7.5, color=GREY, pad=3)
-    _scale_bar(figure, covered, bool((heats < 0).any()))
-    return finish(
-        figure,
-        title or "Vermillion speaks for the class" + ", blue against it" * bool((heats < 0).any()),
-        path,
-    )
+    signed = bool((heats < 0).any())
+    _scale_bar(figure, [*plain_ones, *covered], signed)
+    meaning = "Vermillion speaks for it, blue against it" if signed else "What counts, in vermillion"
+    return finish(figure, title or meaning, path)
 
 
 def _images(image: Any) -> np.ndarray:
@@ -154,7 +152,8 @@ def attention_map(
         if given is not None and len(given) != n:
             raise ValueError(f"attention_map: expected {n} {name}, got {len(given)}")
     per_row = min(heads, 4)
-    wide, high = np.clip([0.3 * among, 0.3 * length], 1.7, 6.0)
+    most = 6.0 if heads == 1 else 13.0 / per_row  # inches
+    wide, high = np.clip([0.3 * among, 0.3 * length], 1.7, most)
     rows = -(-heads // per_row)
     figure = new_figure(per_row * (wide + 0.35) + 1.9, rows * (high + 0.7) + 0.9)
     grid = figure.subplots(rows, per_row, squeeze=False).ravel()

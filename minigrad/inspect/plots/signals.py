@@ -60,12 +60,13 @@ def activations(model: nn.Module, x: Any, path: str | Path | None = None) -> Any
     A row per layer, in the order in which they run: a histogram of the values that are not zero, mean and
     standard deviation, the share of zeros, the dead units (zero for every sample; a unit is a channel of an
     image layer, else one element) and, after tanh, sigmoid and the like, the share within 1 % of a bound.
-    The model runs in eval mode. Raises ValueError if a layer gives infinity or NaN, or if no layer runs.
+    Of a layer that gives a tuple, such as nn.LSTM, the first counts. The model runs in eval mode. Raises
+    ValueError if a layer gives infinity or NaN, or if no layer runs.
     """
     check_model("activations", model)
     with no_grad():
         _, calls = run(model, on_model(model, x))
-    signals = [_signal(call) for call in calls if call.innermost and _is_real(call.output)]
+    signals = [_signal(call) for call in calls if call.innermost and _is_real(_first_of(call.output))]
     if not signals:
         raise ValueError(f"activations: no layer of {type(model).__name__} gave real numbers")
     for signal in signals:
@@ -78,12 +79,18 @@ def activations(model: nn.Module, x: Any, path: str | Path | None = None) -> Any
     grid = figure.subplots(len(shown), 2, squeeze=False, sharex="col", width_ratios=[5, 3.4])
     low, high = np.percentile(np.concatenate([_sample(s.values) for s in shown]), [0.5, 99.5])
     edges = np.linspace(low, max(high, low + 1e-6), BINS)
+    columns = [i for i in range(len(HEADINGS)) if any(signal.cells()[i] for signal in shown)]
     for i, ((left, right), signal) in enumerate(zip(grid, shown)):
         _ridge(left, signal, edges, last=i == len(shown) - 1)
-        _numbers(right, signal, first=i == 0)
+        _numbers(right, signal, columns, first=i == 0)
     grid[-1, 0].set_xlabel("activation without zeros; the outermost bars hold what lies beyond", fontsize=8)
     rest = f"; the first {len(shown)} of {len(signals)}" if len(shown) < len(signals) else ""
     return finish(figure, f"Activations per layer, {len(signals[0].values)} samples{rest}", path)
+
+
+def _first_of(output: Any) -> Any:
+    """A recurrent or attention layer's own output, without its states and weights."""
+    return output[0] if isinstance(output, tuple) and output else output
 
 
 def _is_real(y: Any) -> bool:
@@ -91,7 +98,7 @@ def _is_real(y: Any) -> bool:
 
 
 def _signal(call: Call) -> Signal:
-    values = as_array(call.output).astype(np.float64)
+    values = as_array(_first_of(call.output)).astype(np.float64)
     channels = values.shape[1] if values.ndim >= 4 else int(np.prod(values.shape[1:]))
     values = values.reshape(len(values), channels, -1)
     return Signal(call.name, type(call.module).__name__, values, _bounds(call.module))
@@ -126,13 +133,14 @@ def _ridge(axes: Any, signal: Signal, edges: np.ndarray, last: bool) -> None:
     axes.set_ylabel(label, fontsize=8, rotation=0, ha="right", va="center", labelpad=6)
 
 
-def _numbers(axes: Any, signal: Signal, first: bool) -> None:
+def _numbers(axes: Any, signal: Signal, columns: list[int], first: bool) -> None:
     """The numbers beside a histogram; bad news stands out by weight and colour."""
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     troubled = {"dead": signal.dead > 0, "saturated": (signal.saturated or 0) > 0.1}
-    for i, (heading, text) in enumerate(zip(HEADINGS, signal.cells())):
+    for i, column in enumerate(columns):
+        heading, text = HEADINGS[column], signal.cells()[column]
         bad = troubled.get(heading, False)
         place = {"x": 0.2 * (i + 1), "ha": "right", "va": "center", "fontsize": 8}
         axes.text(
