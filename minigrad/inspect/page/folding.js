@@ -127,9 +127,13 @@ class Folding {
 
   runsByTime(group) {
     const timeOfChild = (child) => (child.value ? this.timeOfItem(child) : null);
-    const runs = runsOf(group.children, timeOfChild);
-    const steps = runs.filter((run) => run.length > 1);
-    return steps.length > 1 && runs.length < group.children.length / 1.5 ? runs : null;
+    const steps = new Set(group.children.filter((child) => child.forward).map(timeOfChild));
+    steps.delete(null);
+    const isShared = (child) => child.value && !child.forward && !steps.has(timeOfChild(child)); // a weight, or h@0
+    const shared = group.children.filter(isShared);
+    const runs = [...shared.map((child) => [child]), ...runsOf(group.children.filter((c) => !isShared(c)), timeOfChild)];
+    const long = runs.filter((run) => run.length > 1);
+    return long.length > 1 && runs.length < group.children.length / 1.5 ? runs : null;
   }
 
   /** The time step of an item; an input or a constant for a single op belongs to that op's. */

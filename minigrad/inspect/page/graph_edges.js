@@ -24,7 +24,8 @@ class EdgeLine {
     Object.assign(this, { app, edge, curve });
     this.line = svgNode("path", { class: "edge-line", d: curve.path, "marker-end": "url(#arrow)" });
     this.flow = svgNode("path", { class: "edge-flow", d: curve.path });
-    this.element = svgNode("g", { class: "edge", "data-key": edge.key }, this.line, this.flow);
+    const hit = svgNode("path", { class: "edge-hit", d: curve.path, onclick: (event) => this.visit(event) });
+    this.element = svgNode("g", { class: "edge", "data-key": edge.key }, this.line, this.flow, hit);
     this.label = svgNode("g", { class: "edge-label", transform: `translate(${curve.x},${curve.y})` });
     this.single = labelSize(edge) ? edge.parts[0] : null;
     if (this.single) this.fillLabel();
@@ -33,6 +34,14 @@ class EdgeLine {
       return [`${op}`, `${op}:${input}`];
     })); // edges of folded groups stand for many
     this.first = Math.min(...edge.parts.map((part) => momentOfPart(app, part)));
+  }
+
+  /** A click on an edge goes to the moment when gradient runs along it, or else to the op's. */
+  visit(event) {
+    event.stopPropagation();
+    const made = this.app.index.forwardMoment.get(this.edge.parts[0].forward.output);
+    if (Number.isFinite(this.first)) this.app.go(this.first);
+    else if (made !== undefined && !this.edge.parts[0].scope.opened) this.app.go(made);
   }
 
   fillLabel() {

@@ -28,7 +28,7 @@ class Tip {
       lines.push(dom("div", { class: "place" }, `${forward.file}:${forward.line}`), dom("code", { class: "reader-line" }, forward.code));
     }
     const source = forward && this.app.page.sources?.[forward.op];
-    if (source) lines.push(dom("pre", {}, shortSource(source, 9)));
+    if (source) lines.push(dom("pre", {}, shortSource(withoutExamples(source), 10)));
     this.element.replaceChildren(...lines);
     this.element.hidden = false;
     this.place(card.frame.getBoundingClientRect());

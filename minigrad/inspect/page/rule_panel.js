@@ -20,11 +20,12 @@ class RulePanel {
     const { phase } = app.moment;
     this.element.dataset.phase = phase;
     this.phase.textContent = PHASE_TITLES[phase];
-    this.where.textContent = whereText(app);
+    this.where.textContent = `${whereText(app)}${app.live ? " · live numbers" : ""}`;
     const sentence = sentenceOf(app);
     if (this.sentence.textContent !== sentence) this.sentence.textContent = sentence;
     const parts = { forward: forwardRule, seed: seedRule, backward: edgeRule, leaf: leafRule }[phase](app);
     this.body.replaceChildren(...parts.filter(Boolean));
+    fitFormulas(this.body);
   }
 }
 
@@ -134,13 +135,25 @@ function briefArray(array) {
   return dom("span", { class: "brief-array" }, picture, ` norm ${shortNumber(normOf(array), 3)}`);
 }
 
-/** A formula, large where it is short; words at its end, or a formula all in words, stand as text. */
+/** A formula; words at its end, or a formula all in words, stand as text. */
 function formulaBlock(app, text, kind = "") {
   const words = text.match(/(?:(?<![\p{L}\p{N}_.])\p{L}{2,}[ ,]+){3,}.*$/u);
   const [formula, prose] = words ? [text.slice(0, words.index), words[0]] : [text, ""];
-  const size = formula.length > 64 ? "tiny" : formula.length > 38 ? "compact" : "";
-  return dom("div", { class: `formula ${kind} ${size}`, tabindex: formula.length > 38 ? 0 : null },
-    formula.trim() ? mathOf(formula) : null, prose ? dom("p", { class: "prose" }, prose) : null);
+  return dom("div", { class: `formula ${kind}` }, formula.trim() ? mathOf(formula) : null,
+    prose ? dom("p", { class: "prose" }, prose) : null);
+}
+
+const SMALLEST_FORMULA = 0.62; // of its size; what is still too long can be scrolled
+
+/** Formulas that are too wide for their place are set smaller. */
+function fitFormulas(element) {
+  const formulas = [...element.querySelectorAll(".formula")];
+  const shares = formulas.map((block) => block.clientWidth / block.scrollWidth); // all are measured before any changes
+  formulas.forEach((block, i) => {
+    if (!(shares[i] < 1)) return;
+    block.style.fontSize = `${(Math.max(SMALLEST_FORMULA, shares[i] * 0.98) * parseFloat(getComputedStyle(block).fontSize)).toFixed(1)}px`;
+    if (shares[i] < SMALLEST_FORMULA) block.tabIndex = 0;
+  });
 }
 
 /** A named array: name and shape, then its picture. */

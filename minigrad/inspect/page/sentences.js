@@ -91,12 +91,13 @@ function arrivalSentence(app, moment, edge) {
     const more = all > 1 ? `, the first of ${all}` : "";
     return `${capital(arrayInWords(sent))} arrives${more}.`;
   }
-  const total = totalAfter(app, edge, moment);
+  if (app.isSecretValue(edge.input)) return `${capital(arrayInWords(sent))} is added to what was there.`;
+  const total = totalAfter(app, edge);
   return `${capital(arrayInWords(sent))} is added to what was there: now ${x} has ${arrayInWords(total)}.`;
 }
 
 /** What has gathered at an edge's input once the edge has sent its share. */
-function totalAfter(app, edge, moment) {
+function totalAfter(app, edge) {
   if (!app.live && edge.total !== null) return app.array(edge.total);
   const came = app.index.arrivals.get(edge.input).slice(0, edge.order + 1);
   const sent = came.map((a) => app.sentOf(a.backward.id, a.edge));

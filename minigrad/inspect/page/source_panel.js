@@ -61,31 +61,40 @@ function savedText({ saved, bytes }) {
   return `${saved.map(({ what, bytes: n }) => `${what} (${bytesText(n)})`).join(", ")}: ${bytesText(bytes)}`;
 }
 
-/** Python in colours; the line with the rule of the argument `arg` is marked. */
+/** Python in colours; the rule of the argument `arg` is marked. */
 function pythonCode(text, arg = null) {
-  const rule = arg === null ? null : new RegExp(`(^|[(,]\\s*|^\\s*)${arg.replace(/\W.*$/, "")}=lambda`);
-  const lines = colouredLines(text.replace(/\s+$/, ""));
-  return dom("pre", { class: "python", tabindex: 0 }, lines.map(({ parts, plain }) =>
-    dom("span", { class: rule?.test(plain) ? "code-line marked" : "code-line" }, parts, "\n")));
+  const code = withoutExamples(text.replace(/\s+$/, ""));
+  const [from, to] = arg === null ? [0, 0] : rangeOfRule(code, arg.replace(/\W.*$/, ""));
+  const marked = to > from ? dom("mark", {}, colouredParts(code.slice(from, to))) : null;
+  return dom("pre", { class: "python", tabindex: 0 }, colouredParts(code.slice(0, from)), marked, colouredParts(code.slice(to)));
 }
 
-/** The text as lines of coloured spans; a token may run over several lines. */
-function colouredLines(text) {
-  const lines = [{ parts: [], plain: "" }];
-  const put = (piece, kind) => {
-    piece.split("\n").forEach((part, i) => {
-      if (i) lines.push({ parts: [], plain: "" });
-      const line = lines[lines.length - 1];
-      line.plain += part;
-      if (part) line.parts.push(kind ? dom("span", { class: `py-${kind}` }, part) : part);
-    });
-  };
+/** The source with long docstrings cut to their first line: here the code is what matters. */
+function withoutExamples(text) {
+  return text.replace(/("""[^\n"]*)\n[^]*?"""/g, '$1"""');
+}
+
+/** Where "a=lambda g, b: g * b" begins and ends: at the comma or bracket that closes it. */
+function rangeOfRule(code, arg) {
+  const start = code.match(new RegExp(`(?<![\\w.])${arg}=lambda`))?.index;
+  if (start === undefined) return [0, 0];
+  let depth = 0;
+  for (let i = code.indexOf(":", start); i < code.length; i += 1) {
+    if ("([{".includes(code[i])) depth += 1;
+    else if (")]}".includes(code[i])) depth -= 1;
+    if (depth < 0 || (depth === 0 && code[i] === ",")) return [start, i];
+  }
+  return [0, 0];
+}
+
+/** The text as plain pieces and coloured spans. */
+function colouredParts(text) {
+  const parts = [];
   let at = 0;
   for (const match of text.matchAll(PYTHON_TOKENS)) {
-    put(text.slice(at, match.index), null);
-    put(match[0], Object.entries(match.groups).find(([, found]) => found !== undefined)[0]);
+    const [kind] = Object.entries(match.groups).find(([, found]) => found !== undefined);
+    parts.push(text.slice(at, match.index), dom("span", { class: `py-${kind}` }, match[0]));
     at = match.index + match[0].length;
   }
-  put(text.slice(at), null);
-  return lines;
+  return [...parts, text.slice(at)];
 }

@@ -14,11 +14,28 @@ function startPage() {
   document.getElementById("app").append(top.element, view.element, controls.element, side.element, help.dialog);
   listenToKeys({ app, view, controls, search, help });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => app.emit("theme"));
-  addEventListener("beforeprint", () => view.camera.fit({ still: true }));
+  listenToPrinting(app, view);
   view.draw();
   view.camera.begin();
   app.go(0);
   window.minigrad = { app, folding, view, controls, search, side };
+}
+
+/** Paper is light, and holds the whole graph. */
+function listenToPrinting(app, view) {
+  const root = document.documentElement;
+  const turn = (theme) => {
+    if (theme) root.dataset.theme = theme;
+    else delete root.dataset.theme;
+    app.emit("theme");
+  };
+  let before;
+  addEventListener("beforeprint", () => {
+    before = root.dataset.theme;
+    turn("light");
+    view.camera.fit({ still: true });
+  });
+  addEventListener("afterprint", () => turn(before));
 }
 
 function zoomButtons(view) {

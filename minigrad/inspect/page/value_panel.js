@@ -13,6 +13,7 @@ PANELS.push({
     if (key === this.shown) return;
     this.shown = key;
     this.element.replaceChildren(...valueParts(app, id).filter(Boolean));
+    fitFormulas(this.element);
   },
 });
 
