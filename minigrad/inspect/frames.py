@@ -14,7 +14,7 @@ from ..io import write_atomically
 from .drawing.layout import lay_out
 from .drawing.moments import caption, moments
 from .drawing.picture import Picture
-from .drawing.raster import figure, image_bytes
+from .drawing.raster import figure, pixels
 from .drawing.scene import CAPTION_CHAR
 from .drawing.trace_graph import Board
 
@@ -150,8 +150,7 @@ def _images(pictures: list[Picture]) -> list[Any]:
         from PIL import Image
     except ImportError:
         raise ImportError("animate: Pillow is not installed; run: pip install 'minigrad[train]'") from None
-    files = (io.BytesIO(image_bytes(picture.scene, ".png", DPI)) for picture in pictures)
-    images = [Image.open(file).convert("RGB") for file in files]
+    images = [Image.fromarray(pixels(picture.scene, DPI)) for picture in pictures]
     few = images[:: max(len(images) // 4, 1)] + images[-1:]
     sheet = Image.new("RGB", (images[0].width, sum(image.height for image in few)))
     for i, image in enumerate(few):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import numpy as np
+
 from .scene import CAPTION_FONT, FONT, LINE, Arrow, Box, Scene
 from .style import FILL, GROUND, INK, LABEL, arrow_stroke, box_stroke
 from .svg import head, heat_maps
 
-__all__ = ["figure", "image_bytes"]
+__all__ = ["figure", "image_bytes", "pixels"]
 
 PIXELS_PER_INCH = 72  # a point is a pixel, so that texts have the size that the layout gave them
 FAMILY = "DejaVu Sans Mono"  # comes with Matplotlib, and has the letters of formulas
@@ -44,6 +46,17 @@ def image_bytes(scene: Scene, suffix: str, dpi: int = 144) -> bytes:
     return buffer.getvalue()
 
 
+def pixels(scene: Scene, dpi: int) -> np.ndarray:
+    """The scene as 8-bit colours (rows, columns, 3)."""
+    made = figure(scene)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    made.set_dpi(dpi)
+    canvas = FigureCanvasAgg(made)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())[..., :3]
+
+
 def _text(axes: Any, x: float, y: float, text: str, colour: str, side: str, size: float, bold: bool) -> Any:
     weight = "bold" if bold else "normal"
     return axes.text(
@@ -62,13 +75,13 @@ def _arrow(axes: Any, arrow: Arrow) -> None:
         step = Path.CURVE4 if piece.curved else Path.LINETO
         path = Path(piece.points, [Path.MOVETO] + [step] * (len(piece.points) - 1))
         style = (0, (4, 3)) if stroke.dashed else "solid"
-        axes.add_patch(
+        axes.add_artist(
             PathPatch(
                 path, fill=False, edgecolor=stroke.colour, linewidth=stroke.width, linestyle=style,
                 zorder=1 + stroke.width / 10,
             )
         )  # fmt: skip
-    axes.add_patch(Polygon(head(arrow), facecolor=stroke.colour, edgecolor="none", zorder=2))
+    axes.add_artist(Polygon(head(arrow), facecolor=stroke.colour, edgecolor="none", zorder=2))
     text = f"✗ {arrow.label}".strip() if arrow.mark == "wrong" else arrow.label
     if text:
         strong = arrow.mark in ("now", "wrong")
@@ -80,7 +93,7 @@ def _box(axes: Any, box: Box) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     stroke = box_stroke(box.mark)
-    axes.add_patch(
+    axes.add_artist(
         FancyBboxPatch(
             (box.x, box.y), box.width, box.height, boxstyle="round,pad=0,rounding_size=5",
             facecolor=FILL[box.kind], edgecolor=stroke.colour, linewidth=stroke.width,
@@ -94,7 +107,7 @@ def _box(axes: Any, box: Box) -> None:
             _text(axes, box.x + box.width / 2, y, text, colour, "center", FONT, role == "title")
     for (x, y, w, h), colours, role in heat_maps(box):
         axes.imshow(colours, extent=(x, x + w, y + h, y), aspect="auto", interpolation="nearest", zorder=4)
-        axes.add_patch(_outline(x, y, w, h, INK[role]))
+        axes.add_artist(_outline(x, y, w, h, INK[role]))
 
 
 def _outline(x: float, y: float, w: float, h: float, colour: str) -> Any:
