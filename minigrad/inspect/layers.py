@@ -166,7 +166,8 @@ def targets_of(where: str, scores: Tensor, target: Any) -> np.ndarray:
 
 def of_targets(scores: Tensor, target: np.ndarray) -> Tensor:
     """Scores (N, K) -> each sample's own (N,)."""
-    return scores[np.arange(len(target)), target]
+    rows, columns = (Tensor(i, device=scores.device) for i in (np.arange(len(target)), target))
+    return scores[rows, columns]
 
 
 # ---------------------------------------------------------------- which layer

@@ -43,7 +43,8 @@ def class_activation_map(model: Module, x: Any, target: Any = None) -> Tensor:
             f"{where}: expected a model that ends in maps (N, C, h, w), their means over places and a "
             f"Linear, got {type(model).__name__}; grad_cam takes any layer of maps"
         )
-    weight = last.module.weight.detach()[targets_of(where, scores, target)]  # (N, C)
+    target = Tensor(targets_of(where, scores, target), device=scores.device)
+    weight = last.module.weight.detach()[target]  # (N, C)
     return (maps.detach() * weight[:, :, None, None]).sum(1)
 
 
