@@ -215,6 +215,24 @@ def test_graphviz_is_asked_only_if_the_caller_asks(tmp_path, monkeypatch):
         draw(y, layout="dot")
 
 
+def test_gradient_flows_back_its_arrow_points_at_the_source():
+    from minigrad.inspect.drawing.svg import head
+
+    t = mg.trace(net, 0.5, 2.0)
+    forward, backward = draw(t, 0).scene, draw(t, t["h"].contributions[0]).scene
+    (arrow, *_) = [a for a in forward.arrows() if a.mark == "forward"]
+    assert head(arrow)[0] == arrow.tip and head(arrow)[1][0] < arrow.tip[0]
+    (arrow,) = [a for a in backward.arrows() if a.mark == "now"]
+    start = arrow.pieces[0].points[0]
+    assert head(arrow)[0] == start and head(arrow)[1][0] > start[0]
+
+
+def test_a_picture_is_also_said_in_words():
+    t = mg.trace(net, 0.5, 2.0)
+    assert ET.fromstring(draw(t, 0)).get("aria-label").startswith("step 1 of 14, forward: mul = w · x")
+    assert ET.fromstring(draw(leaf(3.0) * 2.0)).get("aria-label") == "Graph of 3 boxes; the last is mul"
+
+
 # ---------------------------------------------------------------- formats
 
 

@@ -227,11 +227,11 @@ class Trace:
 
         return ask(self, name)
 
-    def export(self, path: str | Path, start: int = 0, stop: int | None = None) -> Any:
-        """A range of steps as SVG frames, PDF pages or an animated GIF, by the suffix of `path`."""
+    def export(self, path: str | Path, start: int = 0, stop: int | None = None, **options: float) -> Any:
+        """A range of steps as SVG frames, PDF pages or an animated GIF, by `path`'s suffix: see export()."""
         from .frames import export
 
-        return export(self, path, start, stop)
+        return export(self, path, start, stop, **options)
 
     def save(self, path: str | Path, title: str | None = None) -> Path:
         """Write the stepper: one HTML page that needs no network; returns its path."""

@@ -242,7 +242,7 @@ def _bands(columns: list[list[Spot]], width: float | None) -> list[list[list[Spo
 
 def _room(column: list[Spot]) -> float:
     """Width of the labels on the arrows that arrive in a column."""
-    labels = [len(arrow.label) for spot in column if spot.box for _, arrow in spot.links]
+    labels = [len(arrow.text) for spot in column if spot.box for _, arrow in spot.links]
     return LABEL_CHAR * max(labels, default=0)
 
 

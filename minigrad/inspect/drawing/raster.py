@@ -82,10 +82,11 @@ def _arrow(axes: Any, arrow: Arrow) -> None:
             )
         )  # fmt: skip
     axes.add_artist(Polygon(head(arrow), facecolor=stroke.colour, edgecolor="none", zorder=2))
-    text = f"✗ {arrow.label}".strip() if arrow.mark == "wrong" else arrow.label
-    if text:
+    if arrow.text:
         strong = arrow.mark in ("now", "wrong")
-        drawn = _text(axes, *arrow.label_at, text, INK["gradient"] if strong else LABEL, "right", 10, strong)
+        drawn = _text(
+            axes, *arrow.label_at, arrow.text, INK["gradient"] if strong else LABEL, "right", 10, strong
+        )
         drawn.set_path_effects([patheffects.withStroke(linewidth=3, foreground=GROUND)])
 
 

@@ -89,6 +89,11 @@ class Arrow:
     label_at: Point = (0.0, 0.0)
 
     @property
+    def text(self) -> str:
+        """The label as it is written: with a cross where the edge is wrong."""
+        return f"✗ {self.label}".strip() if self.mark == "wrong" else self.label
+
+    @property
     def tip(self) -> Point:
         return self.pieces[-1].points[-1]
 

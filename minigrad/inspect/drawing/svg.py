@@ -29,7 +29,7 @@ def _lines(scene: Scene) -> Iterator[str]:
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 {scene.top:.0f} {width:.0f} {height:.0f}" style="max-width: 100%" '
-        f'font-family="monospace" font-size="{FONT}">'
+        f'font-family="monospace" font-size="{FONT}" role="img" aria-label="{escape(_said(scene))}">'
     )
     yield (
         f'<rect x="0" y="{scene.top:.0f}" width="{width:.0f}" height="{height:.0f}" rx="6" fill="{GROUND}"/>'
@@ -45,6 +45,12 @@ def _lines(scene: Scene) -> Iterator[str]:
         look = f'font-size="{CAPTION_FONT}" fill="{INK["title"]}"' + ' font-weight="bold"' * (row == 0)
         yield f'<text x="{x:.1f}" y="{y:.1f}" {look}>{escape(line)}</text>'
     yield "</svg>"
+
+
+def _said(scene: Scene) -> str:
+    """The picture in words, for those who hear it: the caption, or what the graph computes."""
+    titles = [box.lines[0][0] for box in scene.boxes if box.kind != "again"]
+    return ". ".join(scene.caption) or f"Graph of {len(titles)} boxes; the last is {titles[-1]}"
 
 
 def _stroke(stroke: Stroke) -> str:
@@ -83,15 +89,14 @@ def _way(piece: Piece) -> str:
 
 def _label(arrow: Arrow) -> Iterator[str]:
     """The label on a pale outline, so that lines do not cross it out."""
-    text = f"✗ {arrow.label}".strip() if arrow.mark == "wrong" else arrow.label
-    if not text:
+    if not arrow.text:
         return
     x, y = arrow.label_at
     strong = arrow.mark in ("now", "wrong")
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="end" font-size="10"' + ' font-weight="bold"' * strong
     colour = INK["gradient"] if strong else LABEL
     for ink in (f'stroke="{GROUND}" stroke-width="3"', f'fill="{colour}"'):
-        yield f"<text {place} {ink}>{escape(text)}</text>"
+        yield f"<text {place} {ink}>{escape(arrow.text)}</text>"
 
 
 def _box(box: Box) -> Iterator[str]:
