@@ -90,7 +90,7 @@ function oneMap(state, index, outer, rows, columns) {
   const frame = dom("div", { class: "array-frame" }, map, dom("i", { class: "array-cursor", hidden: true }));
   Object.assign(frame.style, frameWidth(numbered, rows, columns));
   const element = (event) => offset + underPointer(event, map, rows, columns);
-  frame.addEventListener("pointermove", (event) => readElement(state, element(event)));
+  frame.addEventListener("pointermove", (event) => tellElement(state, element(event)));
   frame.addEventListener("click", (event) => pickElement(state, element(event)));
   return dom("div", { class: "array-map" }, outer.length ? dom("small", {}, `[${place.join(", ")}]`) : null, frame);
 }
@@ -260,19 +260,19 @@ function readWithKeys(state) {
   maps.addEventListener("keydown", (event) => {
     const last = state.shown.data.length - 1;
     if (event.key === "Enter" && options.pick) pickElement(state, state.at);
-    else if (event.key in moves) readElement(state, Math.max(0, Math.min(last, state.at + moves[event.key])));
+    else if (event.key in moves) tellElement(state, Math.max(0, Math.min(last, state.at + moves[event.key])));
     else return;
     event.preventDefault();
     event.stopPropagation(); // the page's own arrow keys step through the moments
   });
-  maps.addEventListener("focus", () => readElement(state, state.at));
+  maps.addEventListener("focus", () => tellElement(state, state.at));
   maps.addEventListener("blur", () => putCursor(state, options.picked ?? null));
   maps.addEventListener("pointerleave", () => putCursor(state, options.picked ?? null));
   if (options.picked !== undefined) putCursor(state, options.picked);
 }
 
 /** Write index and exact number of one element, and outline it. */
-function readElement(state, flat) {
+function tellElement(state, flat) {
   state.at = flat;
   const { shown, array } = state;
   const place = `[${placeOf(flat, shown.shape).join(", ")}]`;
@@ -282,7 +282,7 @@ function readElement(state, flat) {
 }
 
 function pickElement(state, flat) {
-  readElement(state, flat);
+  tellElement(state, flat);
   if (!state.options.pick || state.array.summary) return;
   state.options.picked = flat;
   state.options.pick(flat);
