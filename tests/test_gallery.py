@@ -33,6 +33,7 @@ PARTS = {
     "changed_before_backward": ("y", "x", 1, "x", 1.5, 2.0),
     "detached": ("e", "x", 0, "x", np.e**2, 3 * np.e**2),
 }
+BAD = ("wrong", "missing")
 every = pytest.mark.parametrize("exhibit", GALLERY, ids=lambda exhibit: exhibit.name)
 
 
@@ -177,13 +178,14 @@ def texts(picture):
 @every
 def test_the_pictures_show_both_runs_and_mark_the_edge(exhibit):
     of_wrong, of_right = exhibit.pictures
-    marked = [(box, arrow) for box in of_wrong.scene.boxes for arrow in box.inputs if arrow.mark == "wrong"]
+    marked = [(box, arrow) for box in of_wrong.scene.boxes for arrow in box.inputs if arrow.mark in BAD]
     edge = exhibit.first_wrong_edge
     ((box, arrow),) = marked
     assert box.lines[0][0].split(" = ")[0] == edge.user and arrow is box.inputs[edge.position]
     assert arrow.source.lines[0][0].split(" = ")[0] == edge.source and arrow.source.mark == "wrong"
+    assert (arrow.mark == "missing") == (edge.got is None)
     assert any(text.startswith("✗ ") for text in texts(of_wrong))
-    assert not [a for a in of_right.scene.arrows() if a.mark == "wrong"]
+    assert not [a for a in of_right.scene.arrows() if a.mark in BAD]
     assert [b.lines[0] for b in of_wrong.scene.boxes] == [b.lines[0] for b in of_right.scene.boxes]
     assert len(of_wrong.scene.boxes) < 12
 

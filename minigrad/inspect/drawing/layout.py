@@ -297,7 +297,8 @@ def _write(columns: list[list[Spot]], gutters: Gutters) -> None:
         for i, (source, arrow) in enumerate(spot.links):
             end = (spot.x, spot.y + spot.port(i))
             start = (source.x + source.width, starts[spot, i])
-            arrow.pieces.append(_piece(start, end, gutters.get((spot, i))))
+            under = LABEL_CHAR * len(arrow.text) if spot.box is not None else 0.0
+            arrow.pieces.append(_piece(start, end, gutters.get((spot, i)), under))
             if spot.box is None:
                 arrow.pieces.append(Piece([end, (spot.x + spot.width, end[1])]))
             arrow.label_at = (end[0] - 4, end[1] - 3)
@@ -314,10 +315,13 @@ def _starts(spots: list[Spot]) -> dict[tuple[Spot, int], float]:
     return starts
 
 
-def _piece(start: tuple, end: tuple, gutter: tuple[float, float, float] | None) -> Piece:
-    """A curve to the next column, or the way round to the next band."""
+def _piece(start: tuple, end: tuple, gutter: tuple[float, float, float] | None, under: float) -> Piece:
+    """A curve to the next column, straight `under` its label, or the way round to the next band."""
     if gutter is not None:
         right, y, left = gutter
         return Piece([start, (right, start[1]), (right, y), (left, y), (left, end[1]), end])
-    bend = min((end[0] - start[0]) / 2, GAP_X) if end[0] - start[0] < 2 * GAP_X else GAP_X
-    return Piece([start, (start[0] + bend, start[1]), (end[0] - bend, end[1]), end], curved=True)
+    (x0, y0), (x1, y1) = start, end
+    flat = x1 - under
+    bend = min((flat - x0) / 2, GAP_X)
+    points = [start, (x0 + bend, y0), (flat - bend, y1), (flat, y1)]
+    return Piece(points + [(flat, y1), end, end] if under else points, curved=True)

@@ -83,7 +83,7 @@ def _arrow(axes: Any, arrow: Arrow) -> None:
         )  # fmt: skip
     axes.add_artist(Polygon(head(arrow), facecolor=stroke.colour, edgecolor="none", zorder=2))
     if arrow.text:
-        strong = arrow.mark in ("now", "wrong")
+        strong = arrow.mark in ("now", "wrong", "missing")
         drawn = _text(
             axes, *arrow.label_at, arrow.text, INK["gradient"] if strong else LABEL, "right", 10, strong
         )

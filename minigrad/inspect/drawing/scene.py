@@ -79,7 +79,7 @@ class Arrow:
     """An edge into a box: where it comes from, its label, and, once laid out, its way.
 
     mark: '' | 'forward' (the step shown, forward) | 'now' (gradient passes here) | 'done' (it has passed)
-    | 'wrong' | 'dim' (not reached yet). Gradient flows from the box back to the source.
+    | 'wrong' | 'missing' (wrong: never sent) | 'dim' (not reached yet). Gradient flows back, to the source.
     """
 
     source: Box
@@ -91,7 +91,7 @@ class Arrow:
     @property
     def text(self) -> str:
         """The label as it is written: with a cross where the edge is wrong."""
-        return f"✗ {self.label}".strip() if self.mark == "wrong" else self.label
+        return f"✗ {self.label}".strip() if self.mark in ("wrong", "missing") else self.label
 
     @property
     def tip(self) -> Point:

@@ -39,6 +39,7 @@ ARROWS = {
     "now": Stroke("#D55E00", 3.2),
     "done": Stroke("#dd9560", 1.7),
     "wrong": Stroke("#D55E00", 3.4),
+    "missing": Stroke("#D55E00", 2.4, dashed=True),
 }
 BOXES = {
     "": Stroke("#475569", 1.0),
@@ -61,7 +62,7 @@ def box_stroke(mark: str) -> Stroke:
 
 def flows_back(mark: str) -> bool:
     """True where an arrow's head is at its source: gradient runs against the computation."""
-    return mark in ("now", "done", "wrong")
+    return mark in ("now", "done", "wrong", "missing")
 
 
 def heat_colours(array: np.ndarray) -> np.ndarray:

@@ -92,7 +92,7 @@ def _label(arrow: Arrow) -> Iterator[str]:
     if not arrow.text:
         return
     x, y = arrow.label_at
-    strong = arrow.mark in ("now", "wrong")
+    strong = arrow.mark in ("now", "wrong", "missing")
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="end" font-size="10"' + ' font-weight="bold"' * strong
     colour = INK["gradient"] if strong else LABEL
     for ink in (f'stroke="{GROUND}" stroke-width="3"', f'fill="{colour}"'):

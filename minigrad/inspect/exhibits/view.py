@@ -78,7 +78,8 @@ def picture(exhibit: Exhibit, run: Run, wrong: WrongEdge | None) -> Picture:
             written = _written(exhibit, run, name, source, i)
             arrow = Arrow(boxes.get(source) or skipped or made[-1], written, "done" if written else "")
             if wrong is not None and (name, source, i) == wrong[:3]:
-                arrow.mark, arrow.label = "wrong", arrow.label or "never sent"
+                arrow.mark = "wrong" if arrow.label else "missing"
+                arrow.label = arrow.label or "never sent"
             boxes[name].inputs.append(arrow)
         made.append(boxes[name])
     if wrong is not None:
