@@ -139,7 +139,7 @@ class Places:
         if names is frame.f_globals:  # a notebook's: only those that this code mentions
             names = {name: names[name] for name in frame.f_code.co_names if name in names}
         for name, value in names.items():
-            if not isinstance(value, Tensor) or (depth and name in GENERIC):
+            if not isinstance(value, Tensor) or (depth and name in GENERIC and value._node is not None):
                 continue
             what = value._node if value._node is not None else id(value._data)
             key = (id(frame), name)
