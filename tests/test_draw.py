@@ -162,6 +162,30 @@ def test_boxes_do_not_overlap_and_arrows_begin_and_end_at_their_boxes(width):
                 assert before.points[-1] == pytest.approx(after.points[0])
 
 
+def along(piece):
+    """Points on a piece of an arrow: on its Bezier curves, or on its lines."""
+    p = np.array(piece.points)
+    t = np.linspace(0, 1, 12)[:, None]
+    if not piece.curved:
+        return np.concatenate([(1 - t) * a + t * b for a, b in zip(p, p[1:])])
+    a, b, c, d = p[:-3:3], p[1:-2:3], p[2:-1:3], p[3::3]
+    t = t[:, None]
+    return ((1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t**2 * c + t**3 * d).reshape(-1, 2)
+
+
+@pytest.mark.parametrize("width", [None, 700])
+def test_no_arrow_runs_behind_a_box(width):
+    x, w, b = leaf(0.5), leaf([1.0, 2.0, 3.0]), leaf([1.23456, 2.34567, 3.45678])
+    h = mg.tanh(x * w) + b
+    scene = draw((h * x + w).sum() * x, x=x, w=w, b=b, h=h, width=width).scene
+    assert len({box.width for box in scene.boxes}) > 3
+    for arrow in scene.arrows():
+        for px, py in np.concatenate([along(piece) for piece in arrow.pieces]):
+            for box in scene.boxes:
+                inside = 1 < px - box.x < box.width - 1 and 1 < py - box.y < box.height - 1
+                assert not inside, (arrow.source.lines[0], box.lines[0])
+
+
 def test_a_long_graph_goes_on_below_and_draws_a_far_leaf_again():
     y = leaf(0.5)
     one, wrapped = draw(deep(y), width=None, y=y), draw(deep(y), width=800, y=y)

@@ -37,6 +37,7 @@ class Spot:
     links: list[tuple[Spot, Arrow]] = field(default_factory=list)  # what arrives here, and on which arrow
     x: float = 0.0
     y: float = 0.0
+    right: float = 0.0  # of its column: arrows run straight as far, not behind a wider neighbour
 
     @property
     def middle(self) -> float:
@@ -256,6 +257,7 @@ def _set_x(bands: list[list[list[Spot]]]) -> None:
             for spot in column:
                 spot.x = x
                 spot.width = width if spot.box is None else spot.width
+                spot.right = x + width
             x += width + GAP_X
 
 
@@ -298,7 +300,7 @@ def _write(columns: list[list[Spot]], gutters: Gutters) -> None:
             end = (spot.x, spot.y + spot.port(i))
             start = (source.x + source.width, starts[spot, i])
             under = LABEL_CHAR * len(arrow.text) if spot.box is not None else 0.0
-            arrow.pieces.append(_piece(start, end, gutters.get((spot, i)), under))
+            arrow.pieces.append(_piece(start, end, source.right, under, gutters.get((spot, i))))
             if spot.box is None:
                 arrow.pieces.append(Piece([end, (spot.x + spot.width, end[1])]))
             arrow.label_at = (end[0] - 4, end[1] - 3)
@@ -315,13 +317,14 @@ def _starts(spots: list[Spot]) -> dict[tuple[Spot, int], float]:
     return starts
 
 
-def _piece(start: tuple, end: tuple, gutter: tuple[float, float, float] | None, under: float) -> Piece:
-    """A curve to the next column, straight `under` its label, or the way round to the next band."""
+def _piece(start: tuple, end: tuple, out: float, under: float, gutter: tuple | None) -> Piece:
+    """A curve to the next column, straight `out` of its own and `under` its label; or to the next band."""
     if gutter is not None:
         right, y, left = gutter
         return Piece([start, (right, start[1]), (right, y), (left, y), (left, end[1]), end])
     (x0, y0), (x1, y1) = start, end
     flat = x1 - under
-    bend = min((flat - x0) / 2, GAP_X)
-    points = [start, (x0 + bend, y0), (flat - bend, y1), (flat, y1)]
+    bend = min((flat - out) / 2, GAP_X)
+    points = [start, start, (out, y0)] if out > x0 else []
+    points += [(out, y0), (out + bend, y0), (flat - bend, y1), (flat, y1)]
     return Piece(points + [(flat, y1), end, end] if under else points, curved=True)
