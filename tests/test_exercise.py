@@ -2,19 +2,23 @@
 
 import numpy as np
 import planted
+import planted_again
 import planted_more
+import planted_notebooks
 import pytest
 
 import minigrad as mg
 from minigrad.inspect.exercise import page_exercises
 from minigrad.inspect.mistakes import Mistakes
 
-EVERY = [*planted.TOPICS, *planted_more.TOPICS]
+EVERY = [t for file in (planted, planted_more, planted_again, planted_notebooks) for t in file.TOPICS]
 QUICK = (planted.hinge, planted.linear_layer, planted.convolution, planted.tied_maximum, planted.shared, planted.gate)
 
 
 def slow_unless(topics):
-    return [t if t in topics else pytest.param(t, marks=pytest.mark.slow) for t in EVERY]
+    return [
+        pytest.param(t, marks=() if t in topics else pytest.mark.slow, id=f"{t.__module__}-{t.__name__}") for t in EVERY
+    ]
 
 
 def traced(topic):

@@ -66,6 +66,10 @@ def _product(a: np.ndarray, b: np.ndarray) -> Any:
     return a @ b if a.ndim > 1 and b.ndim > 1 and a.shape[-1] == b.shape[-2] else None
 
 
+def _running_on(edge: Edge, g: np.ndarray) -> Any:
+    return np.cumsum(g, edge.step.forward.meta["axis"])
+
+
 def _not_turned_back(edge: Edge, g: np.ndarray) -> Any:
     return g if g.shape == edge.input.shape else None
 
@@ -229,6 +233,7 @@ RULES = [
         )
         for k in AXES
     ),
+    *rules(TRANSPOSED, ("cumsum",), (1.1, _running_on, "what was summed forwards is summed backwards")),
     *rules(
         FLIPPED, ("conv",), (1.0, _flipped_kernel, "the kernel is turned round, which it must not be here")
     ),

@@ -61,7 +61,8 @@ def _alone(edge: Edge, g: np.ndarray) -> Any:
     f = edge.step.forward
     if f.op in PASSING or f.op in CHOOSING or f.op == "mean" or local(edge) in ("1", "−1"):
         return None
-    return np.broadcast_to(unbroadcast(g, edge.input.shape), edge.input.shape)
+    found = np.broadcast_to(unbroadcast(g, edge.input.shape), edge.input.shape)
+    return None if np.array_equal(found, -send(edge, g)) else found  # a factor -1 is a sign
 
 
 def _alone_if(counted: bool) -> Any:
@@ -98,7 +99,7 @@ def _lengths(edge: Edge) -> set[int]:
 
 
 def _without_incoming(edge: Edge, g: np.ndarray) -> Any:
-    if edge.step.forward.op in PASSING:
+    if edge.step.forward.op in PASSING and edge.step.forward.op != "add":
         return None
     return send(edge, np.ones_like(g))
 
@@ -344,7 +345,7 @@ RULES = [
     ),
     Rule(RECIPROCAL, 1.1, _root_upside_down, _upside_down, ("sqrt",)),
     Rule(RECIPROCAL, 1.1, _of_quotient(lambda a, b: -a / b), _upside_down, ("div",)),
-    Rule(RECIPROCAL, 1.2, _of_quotient(lambda a, b: 1 / b), _missing, ("div",)),
+    Rule(RECIPROCAL, 2.7, _of_quotient(lambda a, b: 1 / b), _missing, ("div",)),
     Rule(RECIPROCAL, 1.2, _of_quotient(lambda a, b: -1 / b**2), _missing, ("div",)),
     Rule(RECIPROCAL, 1.2, _of_quotient(lambda a, b: -a), _missing, ("div",)),
     Rule(TIE, 1.1, _at(1, 1, 1), _tie_told(LET_THROUGH), TWO_SIDED, together=True),

@@ -16,6 +16,7 @@ from .rule import (
     ASSIGNED,
     CUT,
     EXTRA_COUNT,
+    FACTOR,
     FLIPPED,
     OTHER,
     POWER,
@@ -30,10 +31,11 @@ from .rule import (
     spot,
 )
 
-__all__ = ["Candidate", "cut_groups", "of_the_answer", "of_values", "other_factors", "shifted"]
+__all__ = ["Candidate", "cut_groups", "of_the_answer", "of_values", "other_factors", "shifted", "too_early"]
 
 PRODUCTS = ("mul", "matmul", "linear", "conv")
 MOST_USES = 12  # of a value, to try each of its contributions alone
+MOST_SEEN = 200  # values above two uses, to see whether one is above the other
 
 
 class Candidate(NamedTuple):
@@ -54,7 +56,7 @@ def of_values(cone: Cone) -> Iterator[Candidate]:
         edges = value.contributions
         if len(edges) < 2:
             continue
-        alike = len({_purpose(e.step.value) for e in edges}) == 1
+        alike = _alike(edges)
         if {e.step.forward.op for e in edges} == {"mul"} and len({e.step for e in edges}) == 1:
             yield _half_of_a_square(cone, value)
         for k, edge in enumerate(edges):
@@ -62,6 +64,8 @@ def of_values(cone: Cone) -> Iterator[Candidate]:
                 yield _only(cone, value, k, alike)
                 if len(edges) > 2 and not alike:
                     yield _cut(cone, [e for e in edges if e is not edge], 1.4)
+            if len(edges) <= MOST_USES:
+                yield from _divided(cone, edge)
             yield _cut(cone, [edge], 1.3)
 
 
@@ -76,13 +80,26 @@ def _half_of_a_square(cone: Cone, value: Value) -> Candidate:
     )
 
 
-def _purpose(value: Value) -> str:
-    """The op that a value goes into; of what is only reshaped, where that goes."""
-    f = value.made_by
-    while f.op in (*RESHAPING, "transpose") and value.contributions:
+def _alike(edges: Sequence[Edge]) -> bool:
+    """Uses of one kind, as of a shared weight: one line of a loop, or one op side by side."""
+    if len({e.step.forward.place.origin for e in edges}) == 1:
+        return True
+    users = {_user(e.step.value) for e in edges}
+    if len({v.made_by.op for v in users}) > 1:
+        return False
+    seen, above = set(), list(users)
+    while above and len(seen) < MOST_SEEN:
+        new = {e.step.value for v in above for e in v.contributions} - seen
+        seen |= new
+        above = list(new)
+    return not seen & users
+
+
+def _user(value: Value) -> Value:
+    """What a value is; of what is only reshaped, what is made of that."""
+    while value.made_by.op in (*RESHAPING, "transpose") and value.contributions:
         value = value.contributions[0].step.value
-        f = value.made_by
-    return f.op
+    return value
 
 
 def _only(cone: Cone, value: Value, k: int, alike: bool) -> Candidate:
@@ -101,6 +118,16 @@ def _only(cone: Cone, value: Value, k: int, alike: bool) -> Candidate:
     return Candidate(
         weight + 0.01 * cone.distance[value], ASSIGNED, told, Change(gather={value: lambda parts: parts[k]})
     )
+
+
+def _divided(cone: Cone, edge: Edge) -> Iterator[Candidate]:
+    """One of several terms divided by a length that belongs to another: the penalty by the batch, say."""
+    for n in sorted({v.shape[0] for v in cone.values if v.shape} - {1})[:6]:
+        told = lambda n=n: (
+            f"what comes from {spot(edge)} is divided by n = {n}, which belongs to another term"
+        )
+        change = Change({edge: lambda e, g, n=n: send(e, g) / n})
+        yield Candidate(2.1 + 0.01 * cone.away(edge), EXTRA_COUNT, told, change)
 
 
 def _cut(cone: Cone, edges: Sequence[Edge], weight: float) -> Candidate:
@@ -130,7 +157,7 @@ def shifted(cone: Cone, groups: Sequence[list[Edge]], forward: Sequence[Forward]
     """One line of a loop, its other operand taken from the step before or after."""
     for group in groups:
         steps = sorted(group, key=lambda e: e.step.forward.id)
-        for p in range(len(steps[0].step.forward.inputs)):
+        for p in range(min(len(e.step.forward.inputs) for e in steps)):
             operands = [e.step.forward.inputs[p] for e in steps]
             if p == group[0].position or None in operands or not 1 < len(operands) == len(set(operands)):
                 continue
@@ -180,6 +207,29 @@ def _neighbours(value: Value) -> list[Value]:
     return list(dict.fromkeys(alike))[:6]
 
 
+def too_early(cone: Cone) -> Iterator[Candidate]:
+    """Every use of the target with a later gradient: ∂L/∂h where ∂L/∂a belongs, for h = tanh(a)."""
+    uses = [e for e in cone.target.contributions if e.step.forward]
+    later = [e.step.value for e in uses]
+    skipped: list[Value] = []
+    for _ in range(6):
+        if not later or any(len(v.contributions) != 1 for v in later):
+            return
+        skipped.append(later[0])
+        later = [v.contributions[0].step.value for v in later]
+        if any(v.data.size != e.step.g.size for v, e in zip(later, uses)):
+            return
+        sends = {e: _with_gradient(v) for e, v in zip(uses, later)}
+        told = lambda before=plain(skipped[0]), after=later[0]: (
+            f"the factor between them is missing: ∂L/∂{after.name} was used where ∂L/∂{before.name} belongs"
+        )
+        yield Candidate(1.15, FACTOR, told, Change(sends))
+
+
+def _with_gradient(value: Value) -> Any:
+    return lambda edge, g: send(edge, value.grad.reshape(g.shape))
+
+
 def successor(value: Value, forward: Sequence[Forward]) -> np.ndarray | None:
     """What the same line of the loop made next; through reshapes and the like."""
     f = value.made_by
@@ -213,14 +263,28 @@ def of_the_answer(cone: Cone, values: Sequence[Value]) -> Iterator[Candidate]:
         told = f"the kernel's gradient is turned round: ∂L/∂{name}[k] = Σ over p of g[p] · x[p + k]"
         yield _answer(1.1, FLIPPED, told, lambda x: x[..., ::-1, ::-1])
     yield from _unsummed_answers(cone)
-    for n in sorted({v.shape[0] for v in cone.values if v.shape} | {v.data.size for v in cone.values}):
+    yield from _beside_each_other(cone)
+    counts = {v.shape[0] for v in cone.values if v.shape} | {v.data.size for v in cone.values}
+    for n in sorted(counts | {len(v.contributions) for v in cone.values}):
         if n > 1:
             told = f"the gradient is divided by n = {n} once more than it should be"
             yield _answer(2.2, EXTRA_COUNT, told, lambda x, n=n: x / n)
     for v in values:
-        if v.grad is not None and v is not target and v.grad.shape == shape:
+        if v.grad is not None and v is not target and (v.grad.shape == shape or v.made_by is None):
             told = f"this is the gradient of {v.name}, not that of {name}"
             yield _answer(2.6, OTHER, told, lambda x, v=v: v.grad)
+        if v.made_by is not None and v.shape == shape:
+            told = f"this is the value of {v.name}, not the gradient of {name}"
+            yield _answer(2.7, OTHER, told, lambda x, v=v: v.data)
+
+
+def _beside_each_other(cone: Cone) -> Iterator[Candidate]:
+    """The contributions as rows: a gradient for each use."""
+    n, name = len(cone.target.contributions), cone.target.name
+    told = f"{name} is used {n} times: its {n} gradients must be summed; here they stand beside each other"
+    for step in (1, -1) if n > 1 else ():
+        gather = {cone.target: lambda parts, step=step: np.stack(parts[::step])}
+        yield Candidate(1.0, UNSUMMED, lambda: told, Change(gather=gather))
 
 
 def _answer(weight: float, family: str, told: str, change: Any, sends: Any = None) -> Candidate:

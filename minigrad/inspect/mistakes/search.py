@@ -13,7 +13,7 @@ import numpy as np
 
 from ..record import Edge, Value
 from . import arrays, elementwise, jacobians
-from .places import Candidate, cut_groups, of_the_answer, of_values, other_factors, shifted
+from .places import Candidate, cut_groups, of_the_answer, of_values, other_factors, shifted, too_early
 from .rerun import Change, Cone, Rerun
 from .rule import (
     ASSIGNED,
@@ -35,7 +35,12 @@ RULES: tuple[Rule, ...] = (*elementwise.RULES, *arrays.RULES, *jacobians.RULES)
 MOST_EDGES = 250  # tried one by one; in a larger graph those nearest to the value
 BUDGET = 40_000  # VJPs: some seconds; in a larger graph the unlikely mistakes are not tried
 MOST_PAIRED = 45  # mistakes that are tried two at a time
-LIKELIER = {"step": 0.0, "spot": -0.05, "op": 0.05}  # a mistake in a line of a loop is made each time
+LIKELIER = {
+    "step": 0.0,
+    "spot": -0.05,
+    "use": 0.0,
+    "op": 0.05,
+}  # a mistake in a line of a loop is made each time
 MOST_NUMBERS = 3_000_000  # of all answers that are kept
 COMMON = (SIGN, FACTOR, COUNT, TRANSPOSED, UNSUMMED, CUT, POWER, PLACE, ASSIGNED, INCOMING)
 
@@ -98,6 +103,7 @@ class Mistakes:
             *cut_groups(cone, groups),
             *shifted(cone, groups, self.trace.forward),
             *other_factors(cone),
+            *too_early(cone),
             *self._on_edges(),
         ]
         return sorted(found, key=lambda c: c.weight)
@@ -106,12 +112,12 @@ class Mistakes:
         """Every rule on every edge it fits, and on all edges of its kind at once. A group has one op."""
         near = sorted(self.cone.edges, key=self.cone.away)[:MOST_EDGES]
         alone = _grouped(near, "op").values()
-        kinds = {kind: _grouped(self.cone.edges, kind).values() for kind in ("step", "spot", "op")}
+        kinds = {kind: _grouped(self.cone.edges, kind).values() for kind in LIKELIER}
         for rule in RULES:
             if not rule.together:
                 for edge in (e for group in alone if rule.fits(group[0]) for e in group):
                     yield _made(rule, [edge], self.cone.away(edge), 0.0)
-            for kind in ("step", "spot", "op") if rule.together else ("spot", "op"):
+            for kind in LIKELIER if rule.together else ("spot", "use", "op"):
                 for group in kinds[kind]:
                     if (len(group) > 1 or rule.together) and rule.fits(group[0]):
                         yield _made(rule, group, self.cone.away(group[0]), LIKELIER[kind])
@@ -159,13 +165,13 @@ class Mistakes:
 
 
 def _grouped(edges: Iterable[Edge], kind: str) -> dict[Any, list[Edge]]:
-    """Edges of one step, of one spot of the program, or of one op anywhere."""
+    """Edges of one step, of one spot of the program, of one value's uses in an op, of an op anywhere."""
     groups: dict[Any, list[Edge]] = defaultdict(list)
     for e in edges:
         f = e.step.forward
         if f is not None:
-            key = {"step": f.id, "spot": (f.place.origin, e.position), "op": (f.op, e.position)}[kind]
-            groups[key].append(e)
+            keys = {"step": f.id, "spot": (f.place.origin, e.position), "use": (e.input, f.op)}
+            groups[keys.get(kind, (f.op, e.position))].append(e)
     return groups
 
 
