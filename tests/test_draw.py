@@ -5,6 +5,7 @@ import sys
 import textwrap
 import xml.etree.ElementTree as ET
 import zlib
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -167,7 +168,7 @@ def along(piece):
     p = np.array(piece.points)
     t = np.linspace(0, 1, 12)[:, None]
     if not piece.curved:
-        return np.concatenate([(1 - t) * a + t * b for a, b in zip(p, p[1:])])
+        return np.concatenate([(1 - t) * a + t * b for a, b in pairwise(p)])
     a, b, c, d = p[:-3:3], p[1:-2:3], p[2:-1:3], p[3::3]
     t = t[:, None]
     return ((1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t**2 * c + t**3 * d).reshape(-1, 2)
@@ -175,9 +176,9 @@ def along(piece):
 
 @pytest.mark.parametrize("width", [None, 700])
 def test_no_arrow_runs_behind_a_box(width):
-    x, w, b = leaf(0.5), leaf([1.0, 2.0, 3.0]), leaf([1.23456, 2.34567, 3.45678])
-    h = mg.tanh(x * w) + b
-    scene = draw((h * x + w).sum() * x, x=x, w=w, b=b, h=h, width=width).scene
+    x, w, b = leaf([1.0]), leaf([[1.0], [2.0]]), leaf([1.23456, 2.34567])
+    h = mg.tanh(nn.functional.linear(x, w, b)) * x
+    scene = draw((h * x + b).sum() * x, x=x, b=b, h=h, width=width, a_weight_with_a_long_name=w).scene
     assert len({box.width for box in scene.boxes}) > 3
     for arrow in scene.arrows():
         for px, py in np.concatenate([along(piece) for piece in arrow.pieces]):
