@@ -178,7 +178,7 @@ def along(piece):
 def test_no_arrow_runs_behind_a_box(width):
     x, w, b = leaf([1.0]), leaf([[1.0], [2.0]]), leaf([1.23456, 2.34567])
     h = mg.tanh(nn.functional.linear(x, w, b)) * x
-    scene = draw((h * x + b).sum() * x, x=x, b=b, h=h, width=width, a_weight_with_a_long_name=w).scene
+    scene = draw((h * x + b).sum() * x, x=x, b=b, h=h, width=width, the_weight_of_the_first_layer_with_a_long_name=w).scene
     assert len({box.width for box in scene.boxes}) > 3
     for arrow in scene.arrows():
         for px, py in np.concatenate([along(piece) for piece in arrow.pieces]):
