@@ -95,10 +95,10 @@ function oneMap(state, index, outer, rows, columns) {
   return dom("div", { class: "array-map" }, outer.length ? dom("small", {}, `[${place.join(", ")}]`) : null, frame);
 }
 
-/** Cells of a large map are between 3 and 18 pixels wide. */
+/** Cells of a large map are up to 18 pixels wide, as many as fit in 320 by 200. */
 function frameWidth(numbered, rows, columns) {
   if (numbered) return {};
-  const cell = Math.max(1, Math.min(18, Math.floor(320 / Math.max(rows, columns))));
+  const cell = Math.max(1, Math.min(18, Math.floor(320 / columns), Math.floor(200 / rows)));
   return { width: `${Math.max(cell * columns, 24)}px`, aspectRatio: `${columns} / ${Math.max(rows, columns / 24)}` };
 }
 
@@ -114,8 +114,8 @@ function underPointer(event, map, rows, columns) {
 /** A small map: cells with their numbers. */
 function numberMap(state, offset, rows, columns) {
   const { data } = state.shown;
-  const map = dom("div", { class: "array-cells", "aria-hidden": "true" });
-  map.style.gridTemplateColumns = `repeat(${columns}, minmax(3.6em, 1fr))`;
+  const map = dom("div", { class: columns > 5 ? "array-cells narrow" : "array-cells", "aria-hidden": "true" });
+  map.style.gridTemplateColumns = `repeat(${columns}, minmax(3.4em, 1fr))`;
   for (let i = 0; i < rows * columns; i += 1) {
     const x = data[offset + i];
     const cell = dom("span", { class: Number.isFinite(x) ? signOf(x) : "odd" }, shortNumber(x, 3));

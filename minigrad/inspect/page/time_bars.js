@@ -1,7 +1,7 @@
 // What each time step adds to the gradient of a weight that all steps share: bars that sum to the gradient,
 // and a cut that the reader drags, as truncated backpropagation through time makes it.
 
-const BARS = { height: 150, left: 62, right: 96 };
+const BARS = { height: 150, left: 62, right: 92 };
 
 /** The bars' part of the time panel, or null where no value is shared. */
 function makeTimeBars(app) {
@@ -131,8 +131,9 @@ function barsPicture(bars, steps, { bars: numbers }, sums) {
 }
 
 function barsScale(low, high, y) {
+  const clear = (x) => x === 0 || Math.abs(y(x) - y(0)) > 11;
   return [low, 0, high]
-    .filter((x, i, all) => all.indexOf(x) === i)
+    .filter((x, i, all) => all.indexOf(x) === i && clear(x))
     .map((x) => svgNode("text", { x: BARS.left - 6, y: y(x) + 4, "text-anchor": "end", class: "tick" }, shortNumber(x, 3)));
 }
 

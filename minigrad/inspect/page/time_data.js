@@ -2,15 +2,29 @@
 // adds to the gradient of a shared weight.
 
 /**
- * A row of the grid: the norms of a sequence's values or gradients.
- * @returns {{name: string, ids: number[], norms: (number|null)[]}} null where it is hidden or not known
+ * The sequences as rows, those that the reader named first, then what an op made again and again.
+ * A value stands in the column of its time step, for one sequence may begin later than another.
+ * @returns {{name: string, ids: (number|null)[], named: boolean}[]} ids by time step
  */
-function normsOfSequence(app, sequence, wanted) {
-  const norms = sequence.values.map((id) => {
-    if (wanted === "value") return normOf(app.valueOf(id));
-    return app.hidden && app.hidden.has(`v${id}`) ? null : normOf(app.gradOf(id));
+function timeRows(app) {
+  const rows = app.page.times.map(({ name, values }) => {
+    const ids = [];
+    values.forEach((id, place) => (ids[app.value(id).time ?? place] = id));
+    const maker = app.index.maker.get(values[values.length - 1]);
+    const named = !maker || !new RegExp(`(^|\\.)${maker.op}(\\.\\d+)?$`).test(name);
+    return { name, named, ids: Array.from(ids, (id) => id ?? null) };
   });
-  return { name: sequence.name, ids: sequence.values, norms };
+  return [...rows.filter((row) => row.named), ...rows.filter((row) => !row.named)];
+}
+
+/** The norms of a row's values or gradients; null where there is none, or where it is hidden. */
+function normsOfRow(app, row, wanted) {
+  const norms = row.ids.map((id) => {
+    if (id === null) return null;
+    if (wanted === "value") return normOf(app.valueOf(id));
+    return app.isSecretValue(id) ? null : normOf(app.gradOf(id));
+  });
+  return { ...row, norms };
 }
 
 /**

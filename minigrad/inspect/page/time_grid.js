@@ -1,7 +1,7 @@
 // Backpropagation through time as a grid: a row for each sequence, a column for each time step, the colour is
 // the power of ten of the norm. Below it the norms as lines, and what each step adds to a shared weight.
 
-const GRID = { label: 118, row: 30, top: 20, plot: 130, most: 12 };
+const GRID = { label: 96, right: 54, row: 30, top: 20, plot: 130, most: 12 };
 
 PANELS.push({
   id: "time",
@@ -9,7 +9,7 @@ PANELS.push({
   /** Only graphs with something in time, or with a value used several times, have this panel. */
   relevant: (app) => app.page.times.length > 0 || sharedValues(app).length > 0,
   make(app) {
-    const panel = { wanted: "gradient", all: false, reached: false, root: dom("div", { class: "time-panel" }) };
+    const panel = { wanted: "gradient", rows: timeRows(app), all: false, reached: false, root: dom("div", { class: "time-panel" }) };
     this.panel = panel;
     panel.chart = dom("div", { class: "time-chart" });
     panel.readout = dom("output", { class: "time-readout", "aria-live": "polite" });
@@ -50,14 +50,16 @@ function timeChoices(app, panel) {
 
 /** Draw grid and lines anew: some hundred rectangles at most a row, so no bookkeeping. */
 function drawTime(app, panel) {
-  if (!app.page.times.length || !panel.root.clientWidth) return;
-  const sequences = panel.all ? app.page.times : app.page.times.slice(0, GRID.most);
-  const rows = sequences.map((sequence) => normsOfSequence(app, sequence, panel.wanted));
+  if (!app.page.times.length || !panel.root.clientWidth) return null;
+  const rows = rowsShown(panel).map((row) => normsOfRow(app, row, panel.wanted)).filter((row) => row.norms.some((norm) => norm !== null));
+  if (!rows.length) return panel.chart.replaceChildren(dom("p", { class: "quiet-text" }, "No gradient is known here yet."));
   if (panel.reached) rows.forEach((row) => hideNotReached(app, panel, row));
-  const steps = Math.max(...rows.map((row) => row.norms.length));
-  const room = panel.root.clientWidth - GRID.label - 12;
+  const first = Math.min(...rows.map((row) => row.ids.findIndex((id) => id !== null)));
+  const steps = Math.max(...rows.map((row) => row.ids.length)) - first;
+  const room = panel.root.clientWidth - GRID.label - GRID.right;
   const view = {
     rows,
+    first,
     steps,
     cell: Math.max(5, Math.min(40, room / steps)),
     scale: decades(rows),
@@ -65,16 +67,23 @@ function drawTime(app, panel) {
     colour: panel.wanted === "gradient" ? "var(--gradient)" : "var(--forward)",
   };
   const hadFocus = panel.chart.contains(document.activeElement);
-  panel.verdicts.replaceChildren(...rows.slice(0, 4).map((row) => verdictOf(row, panel)));
+  panel.verdicts.replaceChildren(...rows.slice(0, 3).map((row) => verdictOf(row, panel)));
   const picture = timePicture(app, panel, view);
   panel.chart.replaceChildren(timeLegend(view, panel), dom("div", { class: "scroll-x" }, picture), ...moreRows(app, panel));
   if (hadFocus) picture.focus({ preventScroll: true });
+  return null;
+}
+
+/** What the reader named, where there is such a thing; else all, or the first dozen of them. */
+function rowsShown({ rows, all }) {
+  const named = rows.filter((row) => row.named);
+  return all ? rows : (named.length ? named : rows).slice(0, GRID.most);
 }
 
 /** Empty the cells of what the walk has not reached yet. */
 function hideNotReached(app, panel, row) {
   row.ids.forEach((id, t) => {
-    if (momentOfValueKept(app, panel, id) > app.at) row.norms[t] = null;
+    if (id !== null && momentOfValueKept(app, panel, id) > app.at) row.norms[t] = null;
   });
 }
 
@@ -87,26 +96,25 @@ function momentOfValueKept(app, panel, id) {
 }
 
 function moreRows(app, panel) {
-  const more = app.page.times.length - GRID.most;
+  const more = panel.rows.length - rowsShown({ ...panel, all: false }).length;
   if (more <= 0) return [];
   const label = panel.all ? "fewer rows" : `${more} more rows`;
   const turn = () => ((panel.all = !panel.all), drawTime(app, panel));
   return [dom("button", { type: "button", class: "quiet", onclick: turn }, label)];
 }
 
-/** "h: ×0.62 a step back in time: vanishing (0.31 at t = 19, 2e-5 at t = 0)". */
+/** "h ×0.62 a step: vanishing 0.31 → 2e-5", from the latest step to the earliest. */
 function verdictOf(row, panel) {
   const change = panel.wanted === "gradient" ? changePerStep(row.norms) : null;
   if (!change) return "";
-  const known = row.norms.map((norm, t) => [t, norm]).filter(([, norm]) => norm > 0);
-  const [[first, early], [last, late]] = [known[0], known[known.length - 1]];
+  const known = row.norms.filter((norm) => norm > 0);
   return dom(
     "p",
     {},
     dom("b", {}, row.name),
-    ` ×${shortNumber(change.ratio, 3)} a step back: `,
+    ` ×${shortNumber(change.ratio, 3)} a step: `,
     dom("strong", { class: `verdict ${change.told}` }, change.told),
-    dom("small", {}, ` ${shortNumber(late, 3)} at t = ${last}, ${shortNumber(early, 3)} at t = ${first}`),
+    dom("small", {}, ` ${shortNumber(known[known.length - 1], 2)} → ${shortNumber(known[0], 2)}`),
   );
 }
 
@@ -137,12 +145,12 @@ function alongScale(norm, { low, high }) {
 }
 
 function timePicture(app, panel, view) {
-  const width = GRID.label + view.cell * view.steps + 8;
+  const width = GRID.label + view.cell * view.steps + GRID.right;
   const gridBottom = GRID.top + GRID.row * view.rows.length;
   const picture = svgNode("svg", {
     class: "time-picture",
     width,
-    height: gridBottom + GRID.plot + 24,
+    height: gridBottom + GRID.plot + 32,
     tabindex: 0,
     role: "application",
     "aria-label": timeText(view, panel),
@@ -157,17 +165,17 @@ function timePicture(app, panel, view) {
 function timeText(view, panel) {
   const told = view.rows.map((row) => {
     const change = panel.wanted === "gradient" ? changePerStep(row.norms) : null;
-    return `${row.name}, ${row.norms.length} steps${change ? `, times ${shortNumber(change.ratio, 3)} a step back, ${change.told}` : ""}`;
+    return `${row.name}, ${stepsOfRow(row)} steps${change ? `, times ${shortNumber(change.ratio, 3)} a step back, ${change.told}` : ""}`;
   });
   return `Norms over time. ${told.join(". ")}. Arrow keys read the cells, Enter goes there.`;
 }
 
 /** Numbers of the time steps above the grid, as many as there is room for. */
-function timeTicks({ steps, cell }) {
+function timeTicks({ first, steps, cell }) {
   const every = [1, 2, 5, 10, 20, 50, 100].find((n) => n * cell >= 22) || 100;
   const group = svgNode("g", { class: "axis" });
-  for (let t = 0; t < steps; t += every) {
-    group.append(svgNode("text", { x: GRID.label + (t + 0.5) * cell, y: 13, "text-anchor": "middle" }, String(t)));
+  for (let t = Math.ceil(first / every) * every; t < first + steps; t += every) {
+    group.append(svgNode("text", { x: GRID.label + (t - first + 0.5) * cell, y: 13, "text-anchor": "middle" }, String(t)));
   }
   group.append(svgNode("text", { x: GRID.label - 8, y: 13, "text-anchor": "end" }, "t ="));
   return group;
@@ -177,11 +185,15 @@ function timeTicks({ steps, cell }) {
 function timeRow(app, panel, view, row, r) {
   const y = GRID.top + r * GRID.row;
   const change = panel.wanted === "gradient" ? changePerStep(row.norms) : null;
-  const label = svgNode("text", { x: 0, y: y + 13, class: "row-name" }, cutText(row.name, 16));
-  const told = change ? `×${shortNumber(change.ratio, 3)} a step` : `${row.norms.length} steps`;
+  const label = svgNode("text", { x: 0, y: y + 13, class: "row-name" }, cutText(row.name, 14));
+  const told = change ? `×${shortNumber(change.ratio, 3)} a step` : `${stepsOfRow(row)} steps`;
   const small = svgNode("text", { x: 0, y: y + 25, class: "row-told" }, told);
-  const cells = row.norms.map((norm, t) => timeCell(app, panel, view, { row, r, t, norm, y }));
-  return [label, small, ...cells];
+  const cells = row.norms.map((norm, t) => (row.ids[t] === null ? null : timeCell(app, panel, view, { row, r, t, norm, y })));
+  return [label, small, ...cells.filter(Boolean)];
+}
+
+function stepsOfRow(row) {
+  return row.ids.filter((id) => id !== null).length;
 }
 
 function cutText(text, most) {
@@ -192,7 +204,7 @@ function timeCell(app, panel, view, { row, r, t, norm, y }) {
   const along = alongScale(norm, view.scale);
   const id = row.ids[t];
   const cell = svgNode("rect", {
-    x: GRID.label + t * view.cell,
+    x: GRID.label + (t - view.first) * view.cell,
     y,
     width: Math.max(1, view.cell - (view.cell > 9 ? 1.5 : 0.5)),
     height: GRID.row - 4,
@@ -216,7 +228,7 @@ function tellCell(panel, view, r, t) {
   panel.cursor = { r, t };
   const row = view.rows[r];
   const what = panel.wanted === "gradient" ? `‖∂L/∂${row.name}‖` : `‖${row.name}‖`;
-  const norm = row.norms[t];
+  const norm = row.norms[t] ?? null;
   const later = row.norms[t + 1];
   const ratio = later > 0 && norm !== null ? `, ×${shortNumber(norm / later, 3)} of t = ${t + 1}` : "";
   panel.readout.textContent = `t = ${t}: ${what} = ${norm === null ? "not known here" : shortNumber(norm, 6)}${ratio}`;
@@ -224,12 +236,12 @@ function tellCell(panel, view, r, t) {
 
 function moveInGrid(app, panel, view, event) {
   const moves = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
-  const { r, t } = panel.cursor ?? { r: 0, t: -1 };
-  if (event.key === "Enter" && t >= 0) goToCell(app, panel, view.rows[r].ids[t]);
+  const { r, t } = panel.cursor ?? { r: 0, t: view.first - 1 };
+  if (event.key === "Enter" && view.rows[r]?.ids[t] >= 0) goToCell(app, panel, view.rows[r].ids[t]);
   else if (event.key in moves) {
     const [down, right] = moves[event.key];
     const row = Math.max(0, Math.min(view.rows.length - 1, r + down));
-    tellCell(panel, view, row, Math.max(0, Math.min(view.rows[row].norms.length - 1, t + right)));
+    tellCell(panel, view, row, Math.max(view.first, Math.min(view.rows[row].ids.length - 1, t + right)));
   } else return;
   event.preventDefault();
   event.stopPropagation();
@@ -238,34 +250,40 @@ function moveInGrid(app, panel, view, event) {
 /** The norms as lines over time, on a scale of powers of ten. */
 function timeLines(view, top) {
   const { low, high } = view.scale;
-  const x = (t) => GRID.label + (t + 0.5) * view.cell;
+  const x = (t) => GRID.label + (t - view.first + 0.5) * view.cell;
   const y = (norm) => top + GRID.plot * (1 - alongScale(norm, view.scale));
   const parts = [];
   const every = Math.ceil((high - low) / 5);
   for (let power = low; power <= high; power += every) {
     const at = y(10 ** power);
-    parts.push(svgNode("line", { x1: GRID.label, x2: x(view.steps - 0.5), y1: at, y2: at, class: "rule" }));
+    parts.push(svgNode("line", { x1: GRID.label, x2: x(view.first + view.steps - 0.5), y1: at, y2: at, class: "rule" }));
     parts.push(svgNode("text", { x: GRID.label - 6, y: at + 4, "text-anchor": "end", class: "tick" }, powerText(power)));
   }
   view.rows.forEach((row, r) => parts.push(...timeLine(view, row, r, x, y)));
-  return parts;
+  return [...parts, ...lineNames(view, x, y)];
 }
 
-/** One line; rows are told apart by their dashes, and by name at the line's end. */
+/** The names at the lines' ends, moved apart where they would lie on one another. */
+function lineNames(view, x, y) {
+  const ends = view.rows.map((row) => ({ row, t: row.norms.findLastIndex((norm) => norm > 0) })).filter(({ t }) => t >= 0);
+  const names = ends.map(({ row, t }) => ({ text: cutText(row.name.split(".").at(-1), 8), left: x(t) + 8, at: y(row.norms[t]) + 4 }));
+  names.sort((a, b) => a.at - b.at);
+  names.forEach((name, i) => (name.at = Math.max(name.at, i ? names[i - 1].at + 11 : 0)));
+  return names.map(({ text, left, at }) => svgNode("text", { x: left, y: at, class: "line-name" }, text));
+}
+
+/** One line; rows are told apart by their dashes. */
 function timeLine(view, row, r, x, y) {
-  const points = row.norms.map((norm, t) => (norm > 0 ? [x(t), y(norm)] : null)).filter(Boolean);
+  const points = row.norms.map((norm, t) => (norm > 0 ? [x(t), y(norm), row.ids[t]] : null)).filter(Boolean);
   if (!points.length) return [];
   const line = svgNode("polyline", {
-    points: points.map((point) => point.map((c) => c.toFixed(1)).join(",")).join(" "),
+    points: points.map(([px, py]) => `${px.toFixed(1)},${py.toFixed(1)}`).join(" "),
     class: "time-line",
     "stroke-dasharray": ["", "6 3", "2 3", "8 3 2 3"][r % 4],
   });
   line.style.stroke = view.colour;
-  const dots = points.map(([cx, cy], t) =>
-    view.cell > 9 ? svgNode("circle", { cx, cy, r: row.ids[t] === view.now ? 5 : 2.4, style: `fill: ${view.colour}` }) : null,
+  const dots = points.map(([cx, cy, id]) =>
+    view.cell > 9 ? svgNode("circle", { cx, cy, r: id === view.now ? 5 : 2.4, style: `fill: ${view.colour}` }) : null,
   );
-  const [endX, endY] = points[points.length - 1];
-  const name = svgNode("text", { x: endX - 4, y: endY - 8 - 11 * (r % 3), "text-anchor": "end", class: "line-name" });
-  name.textContent = cutText(row.name, 16);
-  return [line, ...dots.filter(Boolean), name];
+  return [line, ...dots.filter(Boolean)];
 }
