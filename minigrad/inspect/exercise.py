@@ -16,8 +16,9 @@ __all__ = ["Question", "Revealed", "ask", "page_exercises"]
 
 STRICT = 1e-6  # relative to the largest number: an answer that was computed
 LOOSE = 1e-4  # one that was computed in float32
+AS_LIKELY, MOST_TOLD = 0.5, 3  # other explanations of the same numbers that are told, too
 MOST_VALUES, MOST_ANSWERS, MOST_NUMBERS = 25, 40, 64  # of a page
-PAGE_BUDGET = 20_000  # VJPs for all of its wrong answers
+PAGE_BUDGET = 4_000  # VJPs for all of its wrong answers
 
 
 def ask(trace: Any, name: str | Value) -> Question:
@@ -29,6 +30,7 @@ def ask(trace: Any, name: str | Value) -> Question:
     >>> q = mg.trace(lambda w, x: mg.tanh(w * x), 2.0, 0.5).exercise("w")
     >>> q.check(0.5)
     not yet: the factor 1 − loss² of tanh(mul) is missing
+        or: the local factor x of w · x stands alone: it must be multiplied by ... ∂L/∂mul
     >>> q.check(0.5 * (1 - np.tanh(1.0) ** 2))
     right
     """
@@ -84,7 +86,8 @@ class Question:
             found = self.mistakes.matching(lambda wrong, t=tolerance: _same(given, wrong, t), tolerance >= 0)
             if found:
                 first, *others = found
-                also = tuple(m.told for m in others if m.family != first.family)
+                near = [m for m in others if m.family != first.family and m.weight < first.weight + AS_LIKELY]
+                also = tuple(m.told for m in near[:MOST_TOLD])
                 return Verdict(False, f"not yet: {first.told}", first.family, also)
         if given.shape != truth.shape:
             return self._of_another_shape(given, truth)
@@ -120,7 +123,7 @@ class Question:
         edges = self.value.contributions[:4]
         if not edges:
             return ["this is the result itself: its gradient is what backward starts with"]
-        used = " and ".join(f"{e.step.value.name} = {e.step.forward.op}(…)" for e in edges)
+        used = " and ".join(e.step.forward.formula for e in edges)
         count = len(self.value.contributions)
         more = f"; it is used {count} times, so {count} gradients add up" if count > 1 else ""
         rules = "; ".join(e.formula for e in edges)

@@ -31,7 +31,7 @@ class Verdict:
         return self.right
 
     def __repr__(self) -> str:
-        return self.told
+        return "\n    or: ".join((self.told, *self.also))
 
 
 def check_answer(

@@ -251,6 +251,8 @@ def _missing(edge: Edge) -> str:
 
 
 def _sign_told(edge: Edge) -> str:
+    if minus_of(edge) and edge.step.forward.op not in ("sub", "neg"):
+        return f"the sign is wrong at {spot(edge)}: the local derivative is {local(edge)}"
     if minus_of(edge):
         return f"the sign is wrong: the minus of {spot(edge)} is lost on the way to {edge.input.name}"
     return f"the sign is wrong at {spot(edge)}, on the way to {edge.input.name}"
@@ -264,7 +266,7 @@ def _place_told(text: str) -> Any:
 
 
 def _power_told(text: str) -> Any:
-    return lambda e: f"{text} at {spot(e)}: the local derivative is {local(e)}"
+    return lambda e: f"{text.format(n=f'{_exponent(e):g}')} at {spot(e)}: the local derivative is {local(e)}"
 
 
 def _upside_down(e: Edge) -> str:
@@ -323,7 +325,7 @@ RULES = [
         POWER,
         0.85,
         _power(1, lambda n: 1.0),
-        _power_told("the factor n in front of the power is missing"),
+        _power_told("the factor {n} in front of the power is missing"),
         ("pow", "square"),
     ),
     Rule(

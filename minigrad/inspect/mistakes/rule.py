@@ -101,13 +101,12 @@ _locals: WeakKeyDictionary[Edge, str] = WeakKeyDictionary()  # asked for again a
 
 
 def spot(edge: Edge) -> str:
-    """Where an edge starts, for the reader: 'tanh(a) (line 12: h = tanh(a))'."""
+    """Where an edge starts, for the reader: 'tanh(a) (line 12: h = tanh(a))'; looked through reshapes."""
     f = edge.step.forward
+    while f.op in RESHAPING and len(f.output.contributions) == 1 and f.output.contributions[0].step.forward:
+        f = f.output.contributions[0].step.forward
     made = formulas.forward_text(f.op, names(f), "y", f.meta).removeprefix("y = ")
-    if len(made) > MOST_LETTERS:
-        made = f.op
-    elif f.op not in made:
-        made = f"{f.op} {made}"
+    made = made if len(made) <= MOST_LETTERS else f.op
     return f"{made} (line {f.line}: {f.code.strip()})" if f.code else made
 
 
