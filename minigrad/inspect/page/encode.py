@@ -16,6 +16,7 @@ from .lower import encode_meta, lower
 __all__ = ["encode"]
 
 BUDGET = 3_200_000  # bytes of arrays that are written whole; base64 makes a third more of them
+LARGE = 4096  # numbers of an array that may be summarised
 SMALL = 256  # numbers of an array whose running totals are written out; the page adds up others itself
 MOST_LOCAL = 1024  # numbers of a local derivative that is written out
 MOST_EDGES_WITH_LOCAL = 4000
@@ -66,7 +67,7 @@ class ArrayTable:
         """The table as JSON: the largest arrays are summarised until the rest fits the budget."""
         large, total = set(), sum(a.nbytes for a in self.arrays)
         worth = lambda i: (i in self._needed, -self.arrays[i].nbytes)
-        for number in sorted(range(len(self.arrays)), key=worth):
+        for number in sorted((i for i, a in enumerate(self.arrays) if a.size > LARGE), key=worth):
             if total <= BUDGET:
                 break
             total -= self.arrays[number].nbytes
