@@ -21,7 +21,7 @@ GAP_X, GAP_Y, MARGIN = 56.0, 16.0, 12.0  # pixels: between columns, between rows
 WAY_GAP = 7.0  # pixels between two long arrows, or one and a box
 SIDE_BY_SIDE = 11.0  # pixels between two arrows from one box, if there is room
 FAR = 5  # columns that an arrow from a leaf may pass; further on the leaf is drawn again
-LABEL_CHAR = 6.0  # pixels of a character in an arrow's label
+LABEL_CHAR, LABEL_LINE = 6.0, 11.0  # pixels of a character in an arrow's label, and of the label's height
 TRACK = 7.0  # pixels between two arrows that turn to the next band
 SWEEPS = 6
 
@@ -105,6 +105,9 @@ def _repeat_leaves(scene: Scene) -> None:
 def _spots(boxes: list[Box]) -> list[Spot]:
     """A spot per box and per column that an arrow passes."""
     column = _columns(boxes)
+    for box in boxes:
+        if any(arrow.label for arrow in box.inputs):
+            box.height = max(box.height, LABEL_LINE * (len(box.inputs) + 1))
     spots = {box: Spot(box, column[box], box.width, box.height) for box in boxes}
     made = list(spots.values())
     for box in boxes:
@@ -278,7 +281,7 @@ def _set_bands(bands: list[list[list[Spot]]]) -> Gutters:
             outer_first = sorted(turning, key=lambda end: end[0].links[end[1]][0].y)
             for k, end in enumerate(outer_first):
                 far = TRACK * (len(turning) - 1 - k)
-                gutters[end] = (right + far, floor + GAP_Y + TRACK * (len(turning) - k), left - far)
+                gutters[end] = (right + far, floor + GAP_Y + TRACK * (len(turning) - k), left - TRACK * k)
         floor = max(spot.y + spot.height for spot in spots)
     return gutters
 
