@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .mistakes import Mistakes
+from .mistakes.rerun import Cone
 from .record import Value
 from .verdict import UNANSWERED, Verdict, same_numbers
 
@@ -18,7 +19,8 @@ STRICT = 1e-6  # relative to the largest number: an answer that was computed
 LOOSE = 1e-4  # one that was computed in float32
 AS_LIKELY, MOST_TOLD = 0.5, 3  # other explanations of the same numbers that are told, too
 MOST_VALUES, MOST_ANSWERS, MOST_NUMBERS = 25, 40, 64  # of a page
-PAGE_BUDGET = 4_000  # VJPs for all of its wrong answers
+MOST_EDGES = 80  # on the way to a value: of longer ways the page knows the general mistakes only
+PAGE_BUDGET = 10_000  # VJPs for all of its wrong answers
 
 
 def ask(trace: Any, name: str | Value) -> Question:
@@ -142,6 +144,7 @@ def page_exercises(trace: Any) -> list[dict[str, Any]]:
     """Questions for the page: [{"value": id, "answers": [{"array", "name", "told"}]}], small arrays only."""
     asked = [v for v in trace.values if v.grad is not None and v is not trace.output]
     asked = [v for v in asked if 0 < v.data.size <= MOST_NUMBERS and v.data.dtype.kind == "f"]
+    asked = [v for v in asked if len(Cone(trace, v).edges) <= MOST_EDGES]
     asked.sort(key=lambda v: (v.made_by is not None, v.id))
     asked = asked[:MOST_VALUES]
     found = []
