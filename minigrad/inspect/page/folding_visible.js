@@ -5,7 +5,8 @@ const MOST_TIED = 4; // users of a leaf that stand close to it
 /**
  * @typedef {{key: string, item: Item|null, group: Group|null, box: string|null}} ShownNode  box: the key it lies in
  * @typedef {{key: string, from: string, to: string, parts: EdgePart[], loose?: boolean}} ShownEdge
- * @typedef {{scope: Scope, forward: object, position: number, source: string, target: string}} EdgePart
+ * @typedef {{scope: Scope, forward: object, position: number, input: number, source: string, target: string,
+ *            replay?: boolean}} EdgePart  input: the value's id in the scope
  * @returns {{nodes: ShownNode[], boxes: {key, group, box}[], edges: ShownEdge[], shownAs: Map<string, string>}}
  *   shownAs: item key -> key of the node that stands for it
  */
@@ -17,7 +18,7 @@ function visibleGraph(folding) {
     const [from, to] = [picture.shownAs.get(part.source), picture.shownAs.get(part.target)];
     if (from === undefined || to === undefined || from === to) continue;
     const alone = from === part.source && to === part.target;
-    const key = alone ? `${from}>${to}#${part.forward.id}:${part.position}` : `${from}>${to}`;
+    const key = alone ? `${from}>${to}#${part.forward.id}:${part.position}:${part.input}` : `${from}>${to}`;
     if (!merged.has(key)) merged.set(key, { key, from, to, parts: [] });
     merged.get(key).parts.push(part);
   }
@@ -63,7 +64,10 @@ function showItem(picture, item, box) {
   picture.shownAs.set(item.key, item.key);
 }
 
-/** Every use of a value by an op; an opened fused op is replaced by the ops inside it. */
+/**
+ * Every use of a value by an op; an opened fused op is replaced by the ops inside it. A checkpoint's gradient goes
+ * to the result of what was run again behind it, which is an edge too.
+ */
 function* edgeParts(scope, folding) {
   for (const forward of scope.graph.forward) {
     const item = folding.items.get(keyInScope(scope, forward.output));
@@ -73,11 +77,24 @@ function* edgeParts(scope, folding) {
       yield* edgeParts(inside.scope, folding);
       continue;
     }
-    for (const [position, id] of forward.inputs.entries()) {
-      if (id === null) continue;
-      yield { scope, forward, position, source: keyInScope(scope, id), target: keyInScope(scope, forward.output) };
+    for (const [position, id] of forward.inputs.entries()) if (id !== null) yield edgePart(scope, forward, position, id);
+  }
+  for (const step of scope.graph.backward) {
+    const forward = scope.index.forward.get(step.forward);
+    for (const { input, position } of step.edges) {
+      if (forward && forward.inputs[position] !== input) yield { ...edgePart(scope, forward, position, input), replay: true };
     }
   }
+}
+
+function edgePart(scope, forward, position, input) {
+  return { scope, forward, position, input, source: keyInScope(scope, input), target: keyInScope(scope, forward.output) };
+}
+
+/** The backward step and edge that carry gradient along a part, {backward, edge, moment}, or null. */
+function carrierOf({ scope, forward, position, input }) {
+  const found = scope.index.edgeOf.get(`${forward.id}:${position}`);
+  return found && found.backward.edges[found.edge].input === input ? found : null;
 }
 
 /** The key of a value's item; inside a fused op its inputs and its result are the items outside. */

@@ -4,18 +4,10 @@ const EDGE_THUMB = 24;
 
 /** Room for an edge's numbers; null where nothing flows back along it, or too much to show. */
 function labelSize(edge) {
-  if (edge.parts.length > 1 || !carriesGradient(edge.parts[0])) return null;
+  if (edge.parts.length > 1 || !carrierOf(edge.parts[0])) return null;
   const { scope, forward } = edge.parts[0];
-  const scalar = scope.index.values.get(forward.output).shape.length === 0 && inputShape(edge.parts[0]).length === 0;
+  const scalar = scope.index.values.get(forward.output).shape.length === 0 && scope.index.values.get(edge.parts[0].input).shape.length === 0;
   return scalar ? { width: 48, height: 34 } : { width: 40, height: EDGE_THUMB + 16 };
-}
-
-function inputShape({ scope, forward, position }) {
-  return scope.index.values.get(forward.inputs[position]).shape;
-}
-
-function carriesGradient({ scope, forward, position }) {
-  return scope.index.edgeOf.has(`${forward.id}:${position}`);
 }
 
 /** An edge of the picture: {element, label, update(current)}. */
@@ -30,8 +22,8 @@ class EdgeLine {
     this.single = labelSize(edge) ? edge.parts[0] : null;
     if (this.single) this.fillLabel();
     this.uses = new Set(edge.parts.flatMap((part) => {
-      const [op, input] = outerUse(part);
-      return [`${op}`, `${op}:${input}`];
+      const use = outerUse(part);
+      return [`${use[0]}`, use.join(":")];
     })); // edges of folded groups stand for many
     this.first = Math.min(...edge.parts.map((part) => momentOfPart(app, part)));
   }
@@ -53,10 +45,10 @@ class EdgeLine {
   }
 
   update(current) {
-    const key = current.position === null ? `${current.forward}` : `${current.forward}:${current.position}`;
+    const key = current.position === null ? `${current.forward}` : `${current.forward}:${current.position}:${current.input}`;
     const now = current.forward !== null && this.uses.has(key);
     const classes = {
-      passed: this.first <= this.app.at, loose: this.edge.loose,
+      passed: this.first <= this.app.at, loose: this.edge.loose, replay: this.edge.parts[0].replay,
       current: now, backward: now && current.phase === "backward", forward: now && current.phase === "forward",
     };
     for (const part of [this.element, this.label]) {
@@ -93,16 +85,17 @@ function bracketed(text) {
   return text.startsWith("-") ? `(${text})` : text;
 }
 
-/** The op and input of the page's own graph that an edge belongs to, "op:input"; inside a fused op its inputs'. */
-function outerUse({ scope, forward, position }) {
-  if (!scope.opened) return [forward.id, position];
-  const outer = scope.graph.inputs.indexOf(forward.inputs[position]);
-  return outerUse({ scope: scope.opened.scope, forward: scope.opened.forward, position: outer });
+/** [op, position, value] in the page's own graph that an edge belongs to; inside a fused op its inputs'. */
+function outerUse({ scope, forward, position, input }) {
+  if (!scope.opened) return [forward.id, position, input];
+  const { opened } = scope;
+  const outer = scope.graph.inputs.indexOf(input);
+  return outerUse({ scope: opened.scope, forward: opened.forward, position: outer, input: opened.forward.inputs[outer] });
 }
 
 /** When gradient first runs along an edge; never where none does. */
 function momentOfPart(app, part) {
-  const found = part.scope.index.edgeOf.get(`${part.forward.id}:${part.position}`);
+  const found = carrierOf(part);
   if (!found) return Infinity;
   return part.scope.opened ? momentsOfScope(app, part.scope)[1] : found.moment;
 }

@@ -52,7 +52,7 @@ function momentsOfScope(app, scope) {
  * @returns {{local: object|null, sent: object|null, secret: boolean, passed: boolean, carries: boolean}}
  */
 function readEdge(app, part) {
-  const found = part.scope.index.edgeOf.get(`${part.forward.id}:${part.position}`);
+  const found = carrierOf(part);
   if (!found) return { local: null, sent: null, secret: false, passed: false, carries: false };
   const { backward, edge } = found;
   if (part.scope.opened) return readEdgeInside(app, part, backward.edges[edge]);
@@ -78,16 +78,16 @@ function readEdgeInside(app, part, edge) {
   };
 }
 
-/** What the current moment is about: keys of items, and the op and input of its edge. */
+/** What the current moment is about: keys of items, and the op, its input and the value there of its edge. */
 function currentOf(app) {
   const { phase, forward, backward, edge } = app.moment;
   if (phase === "forward") {
     const step = app.index.forward.get(forward);
-    return { phase, from: null, to: `v${step.output}`, forward, position: null };
+    return { phase, from: null, to: `v${step.output}`, forward, position: null, input: null };
   }
-  if (phase === "seed") return { phase, from: null, to: `v${app.graph.output}`, forward: null, position: null };
+  if (phase === "seed") return { phase, from: null, to: `v${app.graph.output}`, forward: null, position: null, input: null };
   const step = app.index.backward.get(backward);
-  if (phase === "leaf") return { phase, from: null, to: `v${step.value}`, forward: null, position: null };
+  if (phase === "leaf") return { phase, from: null, to: `v${step.value}`, forward: null, position: null, input: null };
   const { input, position } = step.edges[edge];
-  return { phase, from: `v${step.value}`, to: `v${input}`, forward, position };
+  return { phase, from: `v${step.value}`, to: `v${input}`, forward, position, input };
 }

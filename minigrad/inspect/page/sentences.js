@@ -30,7 +30,8 @@ function forwardSentence(app, moment) {
   const step = app.index.forward.get(moment.forward);
   const result = arrayInWords(app.valueOf(step.output));
   const again = step.replay ? "Behind a checkpoint the forward pass runs again: " : "";
-  if (!step.numbers || app.live) return `${again}${step.formula}, ${result}.`;
+  const one = isScalar(app.valueOf(step.output));
+  if (!step.numbers || app.live) return `${again}${step.formula}${one ? " =" : ","} ${result}.`;
   const [, plugged] = step.numbers.split(/ = (.*)/s);
   return `${again}${step.formula} = ${plugged} = ${result}.`;
 }
