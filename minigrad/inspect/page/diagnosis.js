@@ -20,14 +20,14 @@ const WRONG_LOCALS = {
 function diagnose(answer, question, mistakes) {
   const truth = asked(question.truth, question.flat);
   if (agrees(answer, truth)) {
-    if (answer.digits === null || answer.digits >= 3 || agrees({ ...answer, digits: null }, truth)) {
+    if (answer.digits === null || answer.digits >= 3 || agrees(answer, truth, null)) {
       return { right: true, name: null, told: "Right." };
     }
     return { right: false, name: "digits", told: "Right as far as it goes: give at least three digits." };
   }
   for (const { name, told, array } of mistakes) {
     const wrong = question.flat !== null && sizeOf(array.shape) === 1 ? array : asked(array, question.flat, question.truth);
-    if (wrong && !agrees({ ...wrong, digits: null }, truth) && agrees(answer, wrong)) return { right: false, name, told };
+    if (wrong && !agrees(wrong, truth, null) && agrees(answer, wrong)) return { right: false, name, told };
   }
   return { right: false, ...unknownMistake(answer, truth) };
 }
@@ -39,14 +39,14 @@ function asked(array, flat, like = array) {
 }
 
 /** Equal to 1e-6 of the largest number, or to half a unit of the last digit typed. One number has no shape. */
-function agrees(answer, truth) {
+function agrees(answer, truth, digits = answer.digits) {
   const one = answer.data.length === 1 && truth.data.length === 1;
   if (!one && !sameShape(answer.shape, truth.shape)) return false;
   const largest = truth.data.reduce((most, x) => Math.max(most, Math.abs(x)), 0) || 1;
   return answer.data.every((x, i) => {
     const t = truth.data[i];
     if (Number.isNaN(t) || !Number.isFinite(t)) return Object.is(x, t);
-    const power = x === 0 || answer.digits === null ? -Infinity : Math.floor(Math.log10(Math.abs(x))) - answer.digits + 1;
+    const power = x === 0 || !digits ? -Infinity : Math.floor(Math.log10(Math.abs(x))) - digits + 1;
     return Math.abs(x - t) <= Math.max(1e-6 * largest, 0.5000001 * 10 ** power);
   });
 }

@@ -193,7 +193,7 @@ function reveal(panel, right) {
   panel.next = next;
   say(panel, right ? "Right. " : "This is it. ", right ? "right" : "shown");
   const truth = asked(question.truth, question.flat);
-  panel.verdict.append(showArray({ dtype: "float64", ...truth }, { tools: false }));
+  panel.verdict.append(showArray(truth, { tools: false }));
   const on = dom("button", { type: "button", onclick: () => goOn(panel) }, next ? "Next question" : "Finish");
   panel.buttons.replaceChildren(on);
   on.focus({ preventScroll: true });

@@ -175,14 +175,15 @@ function feltRows(panel, name, loss) {
   const step = x - start.x;
   const predicted = start.slope * step;
   const truth = loss - start.loss;
-  const row = (label, number, kind = "") => dom("tr", { class: kind }, dom("th", { scope: "row" }, label), dom("td", { "data-number": number }, signedNumber(number, 5)));
+  const row = (label, number, kind = "", write = signedNumber) =>
+    dom("tr", { class: kind }, dom("th", { scope: "row" }, label), dom("td", { "data-number": number }, write(number, 5)));
   return [
-    row(`${output} now`, loss),
+    row(`${output} now`, loss, "felt-now", shortNumber),
     row(`gradient ∂${output}/∂${name} at the start`, start.slope, "felt-gradient"),
     row("step", step),
     row("predicted change, gradient × step", predicted, "felt-predicted"),
     row(`true change of ${output}`, truth, "felt-true"),
     row("difference", truth - predicted, "felt-difference"),
-    row("true change ÷ step", step ? truth / step : NaN, "felt-quotient"),
+    row("true change ÷ step", truth / step, "felt-quotient", (x, digits) => (step ? shortNumber(x, digits) : "–")),
   ];
 }

@@ -72,7 +72,7 @@ function lossWith(app, overrides) {
 function withElement(array, flat, x) {
   const data = Float64Array.from(array.data);
   data[flat] = x;
-  return { ...array, data };
+  return { shape: array.shape, data, dtype: array.dtype };
 }
 
 /** The overrides, and element `flat` of value `id` set to x. */
@@ -86,7 +86,7 @@ function draggableLeaves(app) {
   const { blocked } = livePart(app);
   return leavesOf(app).filter((value) => {
     const array = app.array(value.data);
-    return array && array.data && array.data.length && value.dtype.startsWith("float") && !blocked.has(value.id);
+    return array && !array.summary && sizeOf(array.shape) && value.dtype.startsWith("float") && !blocked.has(value.id);
   });
 }
 
@@ -131,7 +131,7 @@ function descend(app, overrides, ids, rate) {
   for (const id of ids) {
     const [w, g] = [run.values.get(id), run.grads.get(id)];
     if (!g) continue;
-    next.set(id, { ...w, data: w.data.map((x, i) => x - rate * g.data[i]) });
+    next.set(id, { shape: w.shape, dtype: w.dtype, data: w.data.map((x, i) => x - rate * g.data[i]) });
   }
   return next;
 }
