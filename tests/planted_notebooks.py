@@ -22,7 +22,7 @@ def many_ways():
 
     return f, (3.0,), [
         ("a", "path left out", 9.0),  # the direct way alone
-        ("a", "path left out", 18.0),  # the ways through b alone
+        ("a", "power not lowered", 18.0),  # half of the square; or the ways through b alone, which is as much
         ("a", "stale after a second backward", 54.0),
     ]  # fmt: skip
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,8 +58,11 @@ def of_values(cone: Cone) -> Iterator[Candidate]:
         if len(edges) < 2:
             continue
         alike = _alike(edges)
-        if {e.step.forward.op for e in edges} == {"mul"} and len({e.step for e in edges}) == 1:
-            yield _half_of_a_square(cone, value)
+        twice = [b for a, b in pairwise(edges) if a.step is b.step and a.step.forward.op == "mul"]
+        for edge in twice:
+            yield _half_of_a_square(cone, edge)
+            if len(edges) > 2:
+                yield _cut(cone, [e for e in edges if e.step is edge.step], 1.3)
         for k, edge in enumerate(edges):
             if k in (0, len(edges) - 1) or len(edges) <= MOST_USES:
                 yield _only(cone, value, k, alike)
@@ -69,21 +73,21 @@ def of_values(cone: Cone) -> Iterator[Candidate]:
             yield _cut(cone, [edge], 1.3)
 
 
-def _half_of_a_square(cone: Cone, value: Value) -> Candidate:
-    """x · x with the gradient of one factor only."""
+def _half_of_a_square(cone: Cone, edge: Edge) -> Candidate:
+    """x · x with the gradient of one factor only: nothing comes from the other one's edge."""
     told = lambda: (
-        f"{spot(value.contributions[0])} is a square, both factors move: the factor 2 of its derivative, "
-        f"2 · {plain(value).name}, is missing"
+        f"{spot(edge)} is a square, both factors move: the factor 2 of its derivative, "
+        f"2 · {plain(edge.input).name}, is missing"
     )
-    return Candidate(
-        0.9 + 0.01 * cone.distance[value], POWER, told, Change(gather={value: lambda parts: parts[0]})
-    )
+    return Candidate(0.9 + 0.01 * cone.away(edge), POWER, told, Change({edge: _nothing}))
 
 
 def _alike(edges: Sequence[Edge]) -> bool:
     """Uses of one kind, as of a shared weight: one line of a loop, or one op side by side."""
     if len({e.step.forward.place.origin for e in edges}) == 1:
         return True
+    if len(set(Counter(e.step for e in edges).values())) > 1:  # x · x beside x · y
+        return False
     users = {_user(e.step.value) for e in edges}
     if len({v.made_by.op for v in users}) > 1:
         return False
@@ -139,8 +143,12 @@ def _cut(cone: Cone, edges: Sequence[Edge], weight: float) -> Candidate:
         name = plain(edges[0].input).name
         return f"a path is left out: {name} also reaches the result through {' and '.join(ways[:3])}{each}"
 
-    nothing = {e: lambda e, g: np.zeros(e.input.shape) for e in edges}
+    nothing = dict.fromkeys(edges, _nothing)
     return Candidate(weight + 0.01 * cone.away(edges[0]), CUT, told, Change(nothing))
+
+
+def _nothing(edge: Edge, g: np.ndarray) -> np.ndarray:
+    return np.zeros(edge.input.shape)
 
 
 def cut_groups(cone: Cone, groups: Sequence[list[Edge]]) -> Iterator[Candidate]:

@@ -177,7 +177,8 @@ def _grouped(edges: Iterable[Edge], kind: str) -> dict[Any, list[Edge]]:
 
 def _made(rule: Rule, edges: Sequence[Edge], away: int, extra: float) -> Candidate:
     def told() -> str:
-        again = f", all {len(edges)} times" if len(edges) > 1 and not rule.together else ""
+        times = "both" if len(edges) == 2 else f"all {len(edges)}"
+        again = f", {times} times" if len(edges) > 1 and not rule.together else ""
         return rule.told(edges[0]) + again
 
     return Candidate(
