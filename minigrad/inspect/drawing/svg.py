@@ -131,7 +131,7 @@ def heat_maps(box: Box) -> Iterator[tuple[tuple[float, float, float, float], np.
         rows, columns = colours.shape[:2]
         room_w, room_h = (box.width - 12) / n - 4, 38.0
         cell = min(room_w / max(columns, 1), room_h / max(rows, 1), 14.0)
-        w, h = max(cell * columns, 3.0), max(cell * rows, 3.0)
+        w, h = max(cell * columns, 6.0), max(cell * rows, 6.0)
         centre = box.x + 6 + (box.width - 12) * (i + 0.5) / n
         yield (centre - w / 2, box.y + box.height - 4 - (room_h + h) / 2, w, h), colours, role
 
