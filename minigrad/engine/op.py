@@ -239,8 +239,8 @@ def _declare(op: Op) -> Callable:
             y, saved = y
         if not seen:
             return y
-        if type(y) is not ndarray and xp is np:
-            y = np.asarray(y)
+        if type(y) is not ndarray and xp is np and not hasattr(y, "__cuda_array_interface__"):
+            y = np.asarray(y)  # a NumPy scalar; an array that went to a GPU is none
         recording = mode.recording if mask > 1 << len(arrays) and op.differentiable else False
         if not recording or not (y.dtype is dtype or carries(op, y)):
             t, watcher = wrap(y, None), mode.recording
