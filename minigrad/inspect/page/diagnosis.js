@@ -92,11 +92,11 @@ function edgeMistakes(app, { backward, edge }, truth) {
   const inputs = forward.inputs.map((id) => (id === null ? null : app.valueOf(id)));
   const local = app.localOf(step.id, edge);
   const elementwise = step.edges[edge].local.kind === "elementwise" && local && local.data;
-  const found = [{ name: "missing local factor", told: "That is the incoming gradient: the local derivative is missing.", array: g }];
+  const found = elementwise && sameShape(g.shape, local.shape) ? elementwiseMistakes(g, local, truth) : [];
+  found.push({ name: "missing local factor", told: "That is the incoming gradient: the local derivative is missing.", array: g });
   if (local && local.data) {
     found.push({ name: "missing incoming gradient", told: "That is the local derivative: it still has to be multiplied with the gradient that arrives.", array: local });
   }
-  if (elementwise && sameShape(g.shape, local.shape)) found.push(...elementwiseMistakes(g, local, truth));
   found.push(...wrongFactors(forward, position, g, y, inputs, truth));
   return found;
 }
@@ -104,19 +104,21 @@ function edgeMistakes(app, { backward, edge }, truth) {
 /** Division for multiplication, and broadcasting not undone. */
 function elementwiseMistakes(g, local, truth) {
   const sent = mapped(g, (x, i) => x * local.data[i]);
-  const found = [
-    { name: "divided by the local factor", told: "Multiply with the local derivative; you divided by it.", array: gatherTo(mapped(g, (x, i) => x / local.data[i]), truth.shape) },
-    { name: "added the local factor", told: "Multiply with the local derivative; you added it.", array: gatherTo(mapped(g, (x, i) => x + local.data[i]), truth.shape) },
-  ];
+  const found = [];
   if (!sameShape(sent.shape, truth.shape)) {
-    const averaged = gatherTo(sent, truth.shape);
-    const count = sent.data.length / averaged.data.length;
+    const summed = gatherTo(sent, truth.shape);
+    const count = sent.data.length / summed.data.length;
     found.push(
       { name: "not summed over a broadcast axis", told: `The input was broadcast to ${shapeText(sent.shape)}: sum over the axes along which it was repeated.`, array: sent },
-      { name: "averaged over a broadcast axis", told: "Over an axis along which the input was repeated gradients are summed, not averaged.", array: mapped(averaged, (x) => x / count) },
+      { name: "averaged over a broadcast axis", told: "Over an axis along which the input was repeated gradients are summed, not averaged.", array: mapped(summed, (x) => x / count) },
       { name: "one copy only", told: "The input was repeated by broadcasting: every copy counts, not one.", array: spreadTo(arrayOf([], sent.data.slice(0, 1)), truth.shape) },
     );
   }
+  const instead = (f) => gatherTo(mapped(g, (x, i) => f(x, local.data[i])), truth.shape);
+  found.push(
+    { name: "divided by the local factor", told: "Multiply with the local derivative; you divided by it.", array: instead((x, factor) => x / factor) },
+    { name: "added the local factor", told: "Multiply with the local derivative; you added it.", array: instead((x, factor) => x + factor) },
+  );
   return found;
 }
 

@@ -35,7 +35,7 @@ function showNumber(array, options) {
   const text = exactNumber(array.data[0], array.dtype);
   return dom(
     "span",
-    { class: `array-number ${signOf(array.data[0])}`, title: `${text}  ${shapeText(array.shape)} ${array.dtype}` },
+    { class: `array-number ${signOf(array.data[0])}`, title: `${text}  ${shapeText(array.shape)} ${array.dtype ?? ""}` },
     options.digits ? shortNumber(array.data[0], options.digits) : shortNumber(array.data[0]),
   );
 }

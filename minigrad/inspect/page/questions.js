@@ -5,6 +5,7 @@
 // type, else null.
 
 const TYPED_AT_MOST = 12;
+const NAMES_AT_MOST = 400;
 
 /**
  * The next question at or after a moment; null at the end of the walk.
@@ -68,7 +69,8 @@ function secretsOf(app, question) {
 function namesFor(app, question) {
   const names = new Map();
   const add = (name, array) => {
-    if (name && array && array.data && !names.has(name)) names.set(name, array);
+    const typed = /^[\p{L}_]/u.test(name ?? ""); // a constant may be called 1
+    if (typed && array && !array.summary && !names.has(name)) names.set(name, array);
   };
   if (question.kind === "edge" || arrivalsOf(app, question.value).length === 1) {
     const { backward } = question;
@@ -79,7 +81,7 @@ function namesFor(app, question) {
     add("y", app.valueOf(backward.value));
     forward.inputs.forEach((id, i) => id !== null && add(forward.args[i], app.valueOf(id)));
   }
-  for (const value of app.graph.values) if (names.size < 400) add(value.name, app.valueOf(value.id));
+  for (const value of app.graph.values) if (names.size < NAMES_AT_MOST) add(value.name, app.valueOf(value.id));
   return names;
 }
 
