@@ -23,10 +23,11 @@ PANELS.push({
     const { panel } = this;
     if (!panel.leaves.length) return;
     if (!app.live && panel.applied) forgetDrags(panel);
+    if (!panel.root.offsetParent) return; // not looked at: nothing is run
     panel.root.classList.toggle("locked", app.hidden.size > 0);
     const chosen = panel.leaves.find((value) => value.id === app.selected);
-    if (chosen && chosen.id !== panel.id) chooseLeaf(panel, chosen.id, 0);
-    else if (panel.id === null) chooseLeaf(panel, firstLeaf(panel).id, 0);
+    if (chosen && chosen.id !== panel.last) chooseLeaf(panel, chosen.id, 0);
+    else if (panel.id === null) chooseLeaf(panel, panel.last ?? firstLeaf(panel).id, panel.flat);
     else drawLive(panel);
     panel.steps.update();
   },
@@ -64,7 +65,7 @@ function chooseAndSelect(panel, id) {
 /** From here on the drag is measured: at the numbers of this moment. */
 function chooseLeaf(panel, id, flat) {
   const { app } = panel;
-  Object.assign(panel, { id, flat, start: startingPoint(app, new Map(panel.overrides), id, flat) });
+  Object.assign(panel, { id, last: id, flat, start: startingPoint(app, new Map(panel.overrides), id, flat) });
   panel.x = panel.start.x;
   panel.reach = Math.max(0.5, 2 ** Math.ceil(Math.log2(1.5 * Math.abs(panel.x) || 1)));
   panel.chooser.value = String(id);
@@ -139,7 +140,7 @@ function resetDrags(panel) {
 function forgetDrags(panel) {
   Object.assign(panel, { overrides: new Map(), applied: false });
   panel.steps.forget();
-  if (panel.id !== null) chooseLeaf(panel, panel.id, panel.flat);
+  panel.id = null; // measured anew when it is next looked at
 }
 
 function drawLive(panel) {
@@ -154,7 +155,7 @@ function drawLive(panel) {
   Object.assign(panel.slider, { min: start.x - panel.reach, max: start.x + panel.reach, value: panel.x });
   if (document.activeElement !== panel.field) panel.field.value = String(Number(panel.x.toPrecision(12)));
   panel.around ??= lossAround(app, start, panel.id, panel.flat, panel.reach);
-  const loss = lossWith(app, withOverride(app, start.overrides, panel.id, panel.flat, panel.x));
+  const loss = app.live ? lossOf(app, app.live) : start.loss;
   panel.table.replaceChildren(...feltRows(panel, name, loss));
   panel.plot.replaceChildren(plotAround({ points: panel.around, start, x: panel.x, loss, name }));
 }
