@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from .mistakes import Mistakes
-from .mistakes.rerun import Cone
 from .record import Value
 from .verdict import UNANSWERED, Verdict, same_numbers
 
@@ -144,7 +143,7 @@ def page_exercises(trace: Any) -> list[dict[str, Any]]:
     """Questions for the page: [{"value": id, "answers": [{"array", "name", "told"}]}], small arrays only."""
     asked = [v for v in trace.values if v.grad is not None and v is not trace.output]
     asked = [v for v in asked if 0 < v.data.size <= MOST_NUMBERS and v.data.dtype.kind == "f"]
-    asked = [v for v in asked if len(Cone(trace, v).edges) <= MOST_EDGES]
+    asked = [v for v in asked if _has_short_ways(v)]
     asked.sort(key=lambda v: (v.made_by is not None, v.id))
     asked = asked[:MOST_VALUES]
     found = []
@@ -154,6 +153,18 @@ def page_exercises(trace: Any) -> list[dict[str, Any]]:
         answers = [{"array": m.answer, "name": m.family, "told": m.told} for m in wrong[:MOST_ANSWERS]]
         found.append({"value": value.id, "answers": answers})
     return found
+
+
+def _has_short_ways(value: Value) -> bool:
+    """True if few edges lead from the result down to a value; counted no further than needed to know."""
+    seen, waiting, edges = {value}, [value], 0
+    while waiting and edges <= MOST_EDGES:
+        above = waiting.pop().contributions
+        edges += len(above)
+        new = [e.step.value for e in above if e.step.value not in seen]
+        waiting += dict.fromkeys(new)
+        seen.update(new)
+    return edges <= MOST_EDGES
 
 
 # ---------------------------------------------------------------- numbers
