@@ -53,7 +53,7 @@ class Candidate(NamedTuple):
 
 def of_values(cone: Cone) -> Iterator[Candidate]:
     """Contributions that were overwritten, and paths that were left out."""
-    for value in cone.values:
+    for value in cone.near:
         edges = value.contributions
         if len(edges) < 2:
             continue
@@ -126,7 +126,7 @@ def _only(cone: Cone, value: Value, k: int, alike: bool) -> Candidate:
 
 def _divided(cone: Cone, edge: Edge) -> Iterator[Candidate]:
     """One of several terms divided by a length that belongs to another: the penalty by the batch, say."""
-    for n in sorted({v.shape[0] for v in cone.values if v.shape} - {1})[:6]:
+    for n in sorted({v.shape[0] for v in cone.near if v.shape} - {1})[:6]:
         told = lambda n=n: (
             f"what comes from {spot(edge)} is divided by n = {n}, which belongs to another term"
         )
@@ -191,7 +191,7 @@ def _with(position: int, array: np.ndarray | None) -> Any:
 
 def other_factors(cone: Cone) -> Iterator[Candidate]:
     """A product whose other factor was taken one op too early or too late: z for h = tanh(z)."""
-    for edge in cone.edges:
+    for edge in (e for v in cone.near for e in v.contributions[:MOST_USES]):
         f = edge.step.forward
         if f is None or f.op not in PRODUCTS:
             continue
@@ -272,12 +272,12 @@ def of_the_answer(cone: Cone, values: Sequence[Value]) -> Iterator[Candidate]:
         yield _answer(1.1, FLIPPED, told, lambda x: x[..., ::-1, ::-1])
     yield from _unsummed_answers(cone)
     yield from _beside_each_other(cone)
-    counts = {v.shape[0] for v in cone.values if v.shape} | {v.data.size for v in cone.values}
-    for n in sorted(counts | {len(v.contributions) for v in cone.values}):
+    counts = {v.shape[0] for v in cone.near if v.shape} | {v.data.size for v in cone.near}
+    for n in sorted(counts | {len(v.contributions) for v in cone.near}):
         if n > 1:
             told = f"the gradient is divided by n = {n} once more than it should be"
             yield _answer(2.2, EXTRA_COUNT, told, lambda x, n=n: x / n)
-    for v in values:
+    for v in values[:MOST_SEEN]:
         if v.grad is not None and v is not target and (v.grad.shape == shape or v.made_by is None):
             told = f"this is the gradient of {v.name}, not that of {name}"
             yield _answer(2.6, OTHER, told, lambda x, v=v: v.grad)

@@ -17,6 +17,7 @@ from ..record import Backward, Edge, Forward, Value
 
 __all__ = ["Change", "Cone", "Rerun", "send"]
 
+MOST_NEAR = 300  # values around the target where mistakes are tried one by one
 Send = Callable[["Edge", np.ndarray], Any]  # (edge, incoming gradient) -> what is sent, None if it cannot
 Gather = Callable[[Sequence[np.ndarray]], np.ndarray]  # a value's contributions -> its gradient
 
@@ -59,6 +60,7 @@ class Cone:
             layer = above
         self.values = sorted(found, key=lambda v: order.get(v, -1))
         self.edges = [e for v in self.values for e in v.contributions]
+        self.near = sorted(found, key=self.distance.__getitem__)[:MOST_NEAR]
         self.place = {v: i for i, v in enumerate(self.values)}
         self.below: dict[Value, list[int]] = {v: [] for v in self.values}  # where what a value sends arrives
         for e in self.edges:
