@@ -168,6 +168,20 @@ def test_answers_may_be_lists_and_expressions_and_shapes_are_checked(show):
     assert answer(page, str(trace.grads["b"].tolist())) == "right"
 
 
+@pytest.mark.slow
+def test_of_a_large_array_one_element_is_asked_for_and_float32_may_round(show):
+    mg.manual_seed(0)
+    net = mg.nn.Sequential(mg.nn.Linear(6, 20), mg.nn.Tanh(), mg.nn.Linear(20, 1))
+    page = show(mg.trace(lambda x: net(x).sum(), np.linspace(-1, 1, 12, dtype="float32").reshape(2, 6)), "exercise")
+    page.click(".exercise-start")
+    while "send to 2.weight" not in page.inner_text(".exercise-question"):
+        page.click("text=Show me")
+        page.click("text=Next question")
+    assert "2.weight[0, " in page.inner_text(".exercise-question")
+    assert answer(page, "-g.T @ x") == "sign"
+    assert answer(page, "g.T @ x") == "right"
+
+
 EXPRESSIONS = {
     "-2**2 + 3*(1 - .5)": -2.5,
     "[[1, 2], [3, 4]] @ [1, -1]": [-1, -1],

@@ -17,7 +17,9 @@ const WRONG_LOCALS = {
  * @param {{name: string, told: string, array: array}[]} mistakes
  * @returns {{right: boolean, name: string|null, told: string}}
  */
-function diagnose(answer, question, mistakes) {
+function diagnose(typed, question, mistakes) {
+  const whole = question.flat !== null && sameShape(typed.shape, question.truth.shape);
+  const answer = whole ? { ...asked(typed, question.flat), digits: typed.digits } : typed; // its element is meant
   const truth = asked(question.truth, question.flat);
   if (agrees(answer, truth)) {
     if (answer.digits === null || answer.digits >= 3 || agrees(answer, truth, null)) {
@@ -27,7 +29,7 @@ function diagnose(answer, question, mistakes) {
   }
   for (const { name, told, array } of mistakes) {
     const wrong = question.flat !== null && sizeOf(array.shape) === 1 ? array : asked(array, question.flat, question.truth);
-    if (wrong && !agrees(wrong, truth, null) && agrees(answer, wrong)) return { right: false, name, told };
+    if (wrong && !agrees(wrong, truth, null) && agrees(answer, { shape: wrong.shape, data: wrong.data, dtype: truth.dtype })) return { right: false, name, told };
   }
   return { right: false, ...unknownMistake(answer, truth) };
 }
@@ -35,19 +37,22 @@ function diagnose(answer, question, mistakes) {
 /** The element asked for, as a number; null where the array has another shape. */
 function asked(array, flat, like = array) {
   if (flat === null) return array;
-  return sameShape(array.shape, like.shape) ? arrayOf([], Float64Array.of(array.data[flat])) : null;
+  return sameShape(array.shape, like.shape) ? { ...arrayOf([], Float64Array.of(array.data[flat])), dtype: array.dtype } : null;
 }
 
-/** Equal to 1e-6 of the largest number, or to half a unit of the last digit typed. One number has no shape. */
+const NEAR = { float64: 1e-6, float32: 1e-4 }; // relative; in float32 the engine's own rounding shows
+
+/** Equal but for the rounding of the dtype, or to half a unit of the last digit typed. One number has no shape. */
 function agrees(answer, truth, digits = answer.digits) {
   const one = answer.data.length === 1 && truth.data.length === 1;
   if (!one && !sameShape(answer.shape, truth.shape)) return false;
   const largest = truth.data.reduce((most, x) => Math.max(most, Math.abs(x)), 0) || 1;
+  const near = (NEAR[truth.dtype] ?? NEAR.float64) * largest;
   return answer.data.every((x, i) => {
     const t = truth.data[i];
     if (Number.isNaN(t) || !Number.isFinite(t)) return Object.is(x, t);
     const power = x === 0 || !digits ? -Infinity : Math.floor(Math.log10(Math.abs(x))) - digits + 1;
-    return Math.abs(x - t) <= Math.max(1e-6 * largest, 0.5000001 * 10 ** power);
+    return Math.abs(x - t) <= Math.max(near, 0.5000001 * 10 ** power);
   });
 }
 

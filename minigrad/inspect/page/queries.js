@@ -49,3 +49,10 @@ function valueOfMoment(app) {
   const step = app.index.backward.get(backward);
   return edge === null ? step.value : step.edges[edge].input;
 }
+
+/** The time step of the current moment: that of what it makes, or of what its gradient comes from; or null. */
+function timeOfMoment(app) {
+  const { phase, forward, backward } = app.moments[app.at];
+  if (phase === "forward") return timeOf(app.graph, app.index.forward.get(forward).output);
+  return phase === "seed" ? null : timeOf(app.graph, app.index.backward.get(backward).value);
+}

@@ -33,13 +33,14 @@ function questionOf(app, at, mode) {
   return { kind, moment: at, value, backward: step, edge, truth, flat: askedElement(truth, at) };
 }
 
-/** Of a large array one element is asked for, one that is not 0 if there is any. */
+/** Of a large array one element is asked for, not one of the smallest: there rounding would be most of it. */
 function askedElement(truth, at) {
   if (truth.data.length <= TYPED_AT_MOST) return null;
   const size = truth.data.length;
+  const enough = 0.2 * truth.data.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
   for (let i = 0; i < size; i += 1) {
     const flat = (at * 7919 + i * 31) % size;
-    if (truth.data[flat] !== 0) return flat;
+    if (Math.abs(truth.data[flat]) >= enough) return flat;
   }
   return 0;
 }

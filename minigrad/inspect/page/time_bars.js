@@ -115,7 +115,7 @@ function showBothGradients(bars, { whole }, { array }) {
 
 function barsPicture(bars, steps, { bars: numbers }, sums) {
   const room = bars.root.clientWidth - BARS.left - BARS.right - 8;
-  const step = Math.max(5, Math.min(40, room / numbers.length));
+  const step = Math.max(1.2, Math.min(40, room / numbers.length));
   const right = BARS.left + step * numbers.length;
   const extreme = [...numbers, sums.total, sums.kept];
   const [low, high] = [Math.min(0, ...extreme), Math.max(0, ...extreme)];
@@ -143,8 +143,8 @@ function oneBar(bars, steps, x, i, step, y) {
   const bar = svgNode(
     "rect",
     {
-      x: BARS.left + i * step + 0.5,
-      width: Math.max(1, step - 1.5),
+      x: BARS.left + i * step,
+      width: step > 5 ? step - 1.5 : step,
       y: Math.min(y(0), y(x)),
       height: Math.max(0.5, Math.abs(y(x) - y(0))),
       class: `bar ${signOf(x)}${i < bars.cut ? " left-out" : ""}`,

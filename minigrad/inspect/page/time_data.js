@@ -48,7 +48,7 @@ function decades(rows) {
   const powers = rows.flatMap((row) => row.norms).filter((x) => x > 0 && Number.isFinite(x)).map(Math.log10);
   if (!powers.length) return { low: 0, high: 1 };
   const [low, high] = [Math.floor(Math.min(...powers)), Math.ceil(Math.max(...powers))];
-  return { low: Math.max(low, high - 16), high: high > low ? high : low + 1 };
+  return { low, high: high > low ? high : low + 1 };
 }
 
 /** Values outside of time whose gradient comes from several time steps: shared weights, parameters first. */

@@ -61,9 +61,10 @@ function drawTime(app, panel) {
     rows,
     first,
     steps,
-    cell: Math.max(5, Math.min(40, room / steps)),
+    cell: Math.max(1.2, Math.min(40, room / steps)), // all at one glance: a hundred steps fit, too
     scale: decades(rows),
     now: valueOfMoment(app),
+    time: timeOfMoment(app),
     colour: panel.wanted === "gradient" ? "var(--gradient)" : "var(--forward)",
   };
   const hadFocus = panel.chart.contains(document.activeElement);
@@ -156,7 +157,7 @@ function timePicture(app, panel, view) {
     "aria-label": timeText(view, panel),
   });
   picture.append(timeTicks(view), ...view.rows.flatMap((row, r) => timeRow(app, panel, view, row, r)));
-  picture.append(...timeLines(view, gridBottom + 14));
+  picture.append(...timeLines(view, gridBottom + 14), ...timeColumn(view, gridBottom + 14 + GRID.plot));
   picture.addEventListener("keydown", (event) => moveInGrid(app, panel, view, event));
   return picture;
 }
@@ -179,6 +180,14 @@ function timeTicks({ first, steps, cell }) {
   }
   group.append(svgNode("text", { x: GRID.label - 8, y: 13, "text-anchor": "end" }, "t ="));
   return group;
+}
+
+/** A frame round the time step that the walk is at. */
+function timeColumn(view, bottom) {
+  if (view.time === null || view.time < view.first) return [];
+  const width = Math.max(3, view.cell);
+  const x = GRID.label + (view.time - view.first) * view.cell + (view.cell - width) / 2 - 1;
+  return [svgNode("rect", { x, y: GRID.top - 2, width: width + 1, height: bottom - GRID.top + 2, class: "time-column" })];
 }
 
 /** The label and the cells of one sequence. */
@@ -206,9 +215,9 @@ function timeCell(app, panel, view, { row, r, t, norm, y }) {
   const cell = svgNode("rect", {
     x: GRID.label + (t - view.first) * view.cell,
     y,
-    width: Math.max(1, view.cell - (view.cell > 9 ? 1.5 : 0.5)),
+    width: view.cell > 9 ? view.cell - 1.5 : view.cell,
     height: GRID.row - 4,
-    class: `time-cell${along === null ? " unknown" : ""}${id === view.now ? " now" : ""}`,
+    class: `time-cell${view.cell < 5 ? " thin" : ""}${along === null ? " unknown" : ""}${id === view.now ? " now" : ""}`,
     onclick: () => goToCell(app, panel, id),
     onpointerenter: () => tellCell(panel, view, r, t),
   });
