@@ -324,12 +324,12 @@ def test_a_fused_op_opens_and_shows_what_happens_inside(browser_page):
 
 @pytest.mark.slow
 def test_a_long_graph_opens_as_a_few_groups(browser_page):
-    trace = long_chain(2500)
+    trace = long_chain(1200)
     page = opened(browser_page, trace)
-    assert len(trace.values) > 5000 and page.evaluate("minigrad.view.cards.size") <= 60
+    assert len(trace.values) > 2400 and page.evaluate("minigrad.view.cards.size") <= 60
     assert page.evaluate("minigrad.folding.unfoldAll()") is False  # as far as a picture stays readable
     assert page.evaluate("minigrad.view.cards.size") <= 310
-    go(page, 2600)
+    go(page, 1300)
     made = page.evaluate("minigrad.app.index.forward.get(minigrad.app.moment.forward).output")
     assert page.locator(".card.current").count() == 1
     page.evaluate("id => minigrad.view.find(id)", made)

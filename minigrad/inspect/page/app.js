@@ -81,8 +81,9 @@ class App {
 
   /** What a backward step sends along one of its edges. */
   sentOf(backwardId, edgeIndex) {
-    return this.live?.sent[backwardId]?.[edgeIndex]
-      ?? this.array(this.index.backward.get(backwardId).edges[edgeIndex].sent);
+    return (
+      this.live?.sent[backwardId]?.[edgeIndex] ?? this.array(this.index.backward.get(backwardId).edges[edgeIndex].sent)
+    );
   }
 
   /** The local derivative of an edge as numbers, or null; when live only where it is one number. */

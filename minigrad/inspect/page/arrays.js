@@ -2,8 +2,12 @@
 
 /** What reads the raw bytes of each type tag of the page; all become float64. */
 const ARRAY_TYPES = {
-  f8: ["float64", Float64Array], f4: ["float32", Float32Array], i8: ["int64", BigInt64Array],
-  i4: ["int32", Int32Array], u1: ["uint8", Uint8Array], b1: ["bool", Uint8Array],
+  f8: ["float64", Float64Array],
+  f4: ["float32", Float32Array],
+  i8: ["int64", BigInt64Array],
+  i4: ["int32", Int32Array],
+  u1: ["uint8", Uint8Array],
+  b1: ["bool", Uint8Array],
 };
 
 /**

@@ -14,28 +14,51 @@ const ICONS = {
 };
 
 function iconOf(name) {
-  return svgNode("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" }, svgNode("path", { d: ICONS[name] }));
+  return svgNode(
+    "svg",
+    { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" },
+    svgNode("path", { d: ICONS[name] }),
+  );
 }
 
 class Controls {
   constructor(app) {
     Object.assign(this, { app, speed: 1, timer: null });
     const button = (name, label, keys, act) =>
-      dom("button", { type: "button", class: `step ${name}`, "aria-label": label, title: `${label} (${keys})`, onclick: act }, iconOf(name));
+      dom(
+        "button",
+        { type: "button", class: `step ${name}`, "aria-label": label, title: `${label} (${keys})`, onclick: act },
+        iconOf(name),
+      );
     const last = app.moments.length - 1;
     this.playButton = button("play", "Play", "Space", () => this.toggle());
     this.slider = dom("input", {
-      type: "range", min: 0, max: last, step: 1, value: 0, class: "timeline", "aria-label": "Moment",
+      type: "range",
+      min: 0,
+      max: last,
+      step: 1,
+      value: 0,
+      class: "timeline",
+      "aria-label": "Moment",
       oninput: () => this.go(Number(this.slider.value)),
     });
     this.counter = dom("div", { class: "counter" });
-    this.element = dom("footer", { class: "controls" },
-      dom("div", { class: "buttons", role: "group", "aria-label": "Steps" },
-        button("first", "First", "Home", () => this.go(0)), button("back", "Back", "←", () => this.move(-1)),
+    this.element = dom(
+      "footer",
+      { class: "controls" },
+      dom(
+        "div",
+        { class: "buttons", role: "group", "aria-label": "Steps" },
+        button("first", "First", "Home", () => this.go(0)),
+        button("back", "Back", "←", () => this.move(-1)),
         this.playButton,
-        button("next", "Next", "→", () => this.move(1)), button("last", "Last", "End", () => this.go(last))),
+        button("next", "Next", "→", () => this.move(1)),
+        button("last", "Last", "End", () => this.go(last)),
+      ),
       dom("div", { class: "line" }, this.slider, this.parts()),
-      this.counter, this.speedChoice());
+      this.counter,
+      this.speedChoice(),
+    );
     app.on("moment", () => this.update());
   }
 
@@ -51,8 +74,18 @@ class Controls {
 
   speedChoice() {
     const options = SPEEDS.map((s) => dom("option", { value: s, selected: s === 1 }, `${s}×`));
-    const select = dom("select", { class: "speed", "aria-label": "Speed of play", title: "Speed of play",
-      onchange: () => { this.speed = Number(select.value); } }, options);
+    const select = dom(
+      "select",
+      {
+        class: "speed",
+        "aria-label": "Speed of play",
+        title: "Speed of play",
+        onchange: () => {
+          this.speed = Number(select.value);
+        },
+      },
+      options,
+    );
     return select;
   }
 

@@ -50,13 +50,19 @@ function keyActions({ app, view, controls, search, help }) {
 }
 
 function isTyping(target) {
-  return target.isContentEditable || /^(TEXTAREA|SELECT)$/.test(target.tagName)
-    || (target.tagName === "INPUT" && !/^(button|checkbox|radio|range)$/.test(target.type));
+  return (
+    target.isContentEditable ||
+    /^(TEXTAREA|SELECT)$/.test(target.tagName) ||
+    (target.tagName === "INPUT" && !/^(button|checkbox|radio|range)$/.test(target.type))
+  );
 }
 
 /** Keys that mean something to the element itself: arrows on sliders and maps, Space on buttons. */
 function usesKey(target, key) {
   if (key === " ") return /^(BUTTON|SUMMARY|INPUT)$/.test(target.tagName);
   const moves = /^(Arrow|Home|End|Page)/.test(key);
-  return moves && Boolean(target.closest("input[type=range], input[type=radio], [role=application], [role=slider], [data-keys]"));
+  return (
+    moves &&
+    Boolean(target.closest("input[type=range], input[type=radio], [role=application], [role=slider], [data-keys]"))
+  );
 }

@@ -6,9 +6,18 @@ class Search {
   constructor(app, view) {
     Object.assign(this, { app, view, at: 0, found: [] });
     this.field = dom("input", {
-      type: "search", class: "search-field", placeholder: "Find a value", "aria-label": "Find a value by name",
-      title: "Find a value by name (/)", autocomplete: "off", spellcheck: "false", role: "combobox", "aria-expanded": "false",
-      "aria-controls": "found", oninput: () => this.look(), onkeydown: (event) => this.key(event),
+      type: "search",
+      class: "search-field",
+      placeholder: "Find a value",
+      "aria-label": "Find a value by name",
+      title: "Find a value by name (/)",
+      autocomplete: "off",
+      spellcheck: "false",
+      role: "combobox",
+      "aria-expanded": "false",
+      "aria-controls": "found",
+      oninput: () => this.look(),
+      onkeydown: (event) => this.key(event),
       onblur: () => setTimeout(() => this.close(), 150),
     });
     this.list = dom("ul", { class: "found", id: "found", role: "listbox", hidden: true });
@@ -36,9 +45,19 @@ class Search {
   }
 
   show(count) {
-    const rows = this.found.map((value, i) => dom("li", {
-      role: "option", id: `found-${i}`, "aria-selected": String(i === this.at), onclick: () => this.take(value),
-    }, dom("span", {}, value.name), dom("small", {}, `${value.kind} ${shapeText(value.shape)}`)));
+    const rows = this.found.map((value, i) =>
+      dom(
+        "li",
+        {
+          role: "option",
+          id: `found-${i}`,
+          "aria-selected": String(i === this.at),
+          onclick: () => this.take(value),
+        },
+        dom("span", {}, value.name),
+        dom("small", {}, `${value.kind} ${shapeText(value.shape)}`),
+      ),
+    );
     if (count > rows.length) rows.push(dom("li", { class: "more" }, `and ${count - rows.length} more`));
     if (!count && this.field.value.trim()) rows.push(dom("li", { class: "more" }, "no value of this name"));
     this.list.replaceChildren(...rows);

@@ -41,7 +41,8 @@ class Folding {
   /** An item per value of a scope, in the order of the forward pass; leaves stand before their first user. */
   fill(scope, groupOf) {
     const order = new Map(scope.graph.forward.map((f, i) => [f.output, i]));
-    const rankOf = ({ id }) => order.get(id) ?? Math.min(...(scope.index.users.get(id) ?? []).map((f) => order.get(f.output))) - 0.5;
+    const rankOf = ({ id }) =>
+      order.get(id) ?? Math.min(...(scope.index.users.get(id) ?? []).map((f) => order.get(f.output))) - 0.5;
     const ranked = scope.graph.values.map((value) => [rankOf(value), value]).sort(([a], [b]) => a - b);
     for (const [rank, value] of ranked) {
       if (rank === Infinity && value.kind === "constant") continue; // nobody used it
@@ -54,7 +55,15 @@ class Folding {
     const forward = scope.index.maker.get(value.id) ?? null;
     const item = { key: `${scope.prefix}${value.id}`, scope, value, forward, rank, parent, inside: null };
     if (forward?.inside) {
-      item.inside = { key: `in:${item.key}`, kind: "op", title: forward.op, parent, children: null, folded: true, item };
+      item.inside = {
+        key: `in:${item.key}`,
+        kind: "op",
+        title: forward.op,
+        parent,
+        children: null,
+        folded: true,
+        item,
+      };
       this.groups.set(item.inside.key, item.inside);
     }
     this.items.set(item.key, item);
@@ -82,7 +91,8 @@ class Folding {
     const calls = new Map();
     return (value, rank) => {
       const path = this.moduleOf(value);
-      if (!path || owners.some((owner) => owner === path || owner.startsWith(`${path}.`))) return this.moduleGroup(path);
+      if (!path || owners.some((owner) => owner === path || owner.startsWith(`${path}.`)))
+        return this.moduleGroup(path);
       const last = calls.get(path) ?? { count: 0, rank: -2 };
       const count = last.count + (rank - last.rank > 1 ? 1 : 0);
       calls.set(path, { count, rank });
@@ -119,7 +129,12 @@ class Folding {
         group.children.push(run[0]);
         continue;
       }
-      const part = this.addGroup(`${group.key}/${kind}${group.children.length}`, kind, titleOfRun(run, kind, this.app), group);
+      const part = this.addGroup(
+        `${group.key}/${kind}${group.children.length}`,
+        kind,
+        titleOfRun(run, kind, this.app),
+        group,
+      );
       part.children = run;
       for (const child of run) child.parent = part;
     }
@@ -131,7 +146,13 @@ class Folding {
     steps.delete(null);
     const isShared = (child) => child.value && !child.forward && !steps.has(timeOfChild(child)); // a weight, or h@0
     const shared = group.children.filter(isShared);
-    const runs = [...shared.map((child) => [child]), ...runsOf(group.children.filter((c) => !isShared(c)), timeOfChild)];
+    const runs = [
+      ...shared.map((child) => [child]),
+      ...runsOf(
+        group.children.filter((c) => !isShared(c)),
+        timeOfChild,
+      ),
+    ];
     const long = runs.filter((run) => run.length > 1);
     return long.length > 1 && runs.length < group.children.length / 1.5 ? runs : null;
   }

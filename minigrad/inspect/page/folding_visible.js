@@ -77,18 +77,27 @@ function* edgeParts(scope, folding) {
       yield* edgeParts(inside.scope, folding);
       continue;
     }
-    for (const [position, id] of forward.inputs.entries()) if (id !== null) yield edgePart(scope, forward, position, id);
+    for (const [position, id] of forward.inputs.entries())
+      if (id !== null) yield edgePart(scope, forward, position, id);
   }
   for (const step of scope.graph.backward) {
     const forward = scope.index.forward.get(step.forward);
     for (const { input, position } of step.edges) {
-      if (forward && forward.inputs[position] !== input) yield { ...edgePart(scope, forward, position, input), replay: true };
+      if (forward && forward.inputs[position] !== input)
+        yield { ...edgePart(scope, forward, position, input), replay: true };
     }
   }
 }
 
 function edgePart(scope, forward, position, input) {
-  return { scope, forward, position, input, source: keyInScope(scope, input), target: keyInScope(scope, forward.output) };
+  return {
+    scope,
+    forward,
+    position,
+    input,
+    source: keyInScope(scope, input),
+    target: keyInScope(scope, forward.output),
+  };
 }
 
 /** The backward step and edge that carry gradient along a part, {backward, edge, moment}, or null. */

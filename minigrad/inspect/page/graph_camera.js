@@ -9,7 +9,17 @@ function wantsStillness() {
 
 class Camera {
   constructor(svg, world) {
-    Object.assign(this, { svg, world, x: 0, y: 0, scale: 1, home: 1, bounds: null, flight: null, goal: { x: 0, y: 0, scale: 1 } });
+    Object.assign(this, {
+      svg,
+      world,
+      x: 0,
+      y: 0,
+      scale: 1,
+      home: 1,
+      bounds: null,
+      flight: null,
+      goal: { x: 0, y: 0, scale: 1 },
+    });
     this.pointers = new Map();
     svg.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     svg.addEventListener("pointerdown", (event) => this.press(event));
@@ -67,7 +77,11 @@ class Camera {
     const scale = ZOOM.readable;
     this.home = scale;
     const tall = bounds.height * scale > height - 64;
-    this.put(24 - bounds.x * scale, tall ? 36 - bounds.y * scale : (height - bounds.height * scale) / 2 - bounds.y * scale, scale);
+    this.put(
+      24 - bounds.x * scale,
+      tall ? 36 - bounds.y * scale : (height - bounds.height * scale) / 2 - bounds.y * scale,
+      scale,
+    );
   }
 
   /**

@@ -2,9 +2,28 @@
 // with each moment.
 
 const OP_SIGNS = {
-  add: "+", sub: "−", mul: "×", div: "÷", neg: "−", matmul: "@", linear: "@", dot: "·", sum: "Σ", mean: "mean", exp: "eˣ",
-  log: "ln", square: "x²", sqrt: "√", sigmoid: "σ", maximum: "max", minimum: "min", abs: "|x|", pow: "xʸ",
-  transpose: "ᵀ", conv: "⋆", prod: "Π",
+  add: "+",
+  sub: "−",
+  mul: "×",
+  div: "÷",
+  neg: "−",
+  matmul: "@",
+  linear: "@",
+  dot: "·",
+  sum: "Σ",
+  mean: "mean",
+  exp: "eˣ",
+  log: "ln",
+  square: "x²",
+  sqrt: "√",
+  sigmoid: "σ",
+  maximum: "max",
+  minimum: "min",
+  abs: "|x|",
+  pow: "xʸ",
+  transpose: "ᵀ",
+  conv: "⋆",
+  prod: "Π",
 };
 const KIND_SIGNS = { input: "in", parameter: "θ", constant: "const" };
 const THUMB = 40;
@@ -48,7 +67,11 @@ function isMadeUp(item) {
 /** A constant that is named by its own number needs no second line for it. */
 function namesItself(app, item) {
   const array = app.array(item.value.data);
-  return item.value.kind === "constant" && isScalar(array) && closeTo(Number(item.value.name.replace("−", "-")), array.data[0]);
+  return (
+    item.value.kind === "constant" &&
+    isScalar(array) &&
+    closeTo(Number(item.value.name.replace("−", "-")), array.data[0])
+  );
 }
 
 /** Equal to the six digits that a name shows. */
@@ -78,7 +101,10 @@ function itemSize(app, item) {
   }
   const terms = expectedTerms(app, item);
   const sum = terms > 1 ? 20 + 46 * Math.min(terms, TERMS_SHOWN) : 0;
-  return { width: Math.max(title, some ? 92 : 64, sum), height: 32 + 20 * (1 + (some ? 1 : 0)) + (terms > 1 ? 17 : 0) + 4 };
+  return {
+    width: Math.max(title, some ? 92 : 64, sum),
+    height: 32 + 20 * (1 + (some ? 1 : 0)) + (terms > 1 ? 17 : 0) + 4,
+  };
 }
 
 function groupSize(app, group) {
@@ -91,7 +117,7 @@ function hasGradient(item) {
 }
 
 function expectedTerms(app, item) {
-  return item.scope.opened ? 0 : app.index.arrivals.get(item.value.id)?.length ?? 0;
+  return item.scope.opened ? 0 : (app.index.arrivals.get(item.value.id)?.length ?? 0);
 }
 
 /** The value that stands for a folded group: the last one that something outside uses, or the last of all. */
@@ -116,9 +142,18 @@ class Card {
     Object.assign(this, { app, key, rect });
     const { x, y, width, height } = rect;
     this.frame = svgNode("rect", { class: "card-frame", width, height, rx: 9 });
-    this.element = svgNode("g", {
-      class: `card ${kind}`, transform: `translate(${x},${y})`, tabindex: 0, role: "button", "data-key": key,
-    }, svgNode("rect", { class: "card-halo", x: -4, y: -4, width: width + 8, height: height + 8, rx: 12 }), this.frame);
+    this.element = svgNode(
+      "g",
+      {
+        class: `card ${kind}`,
+        transform: `translate(${x},${y})`,
+        tabindex: 0,
+        role: "button",
+        "data-key": key,
+      },
+      svgNode("rect", { class: "card-halo", x: -4, y: -4, width: width + 8, height: height + 8, rx: 12 }),
+      this.frame,
+    );
   }
 
   /** The pill with the op's sign, and the name after it. */
@@ -142,10 +177,12 @@ class Card {
     const norm = svgNode("text", { class: `norm ${name}`, x: x + THUMB / 2, y: y + THUMB + 13 });
     thumb.element.classList.add(name);
     this.element.append(thumb.element, norm);
-    return { show: (array, mark = "") => {
-      thumb.show(mark === "?" ? null : array);
-      norm.textContent = mark || briefNumber(array);
-    } };
+    return {
+      show: (array, mark = "") => {
+        thumb.show(mark === "?" ? null : array);
+        norm.textContent = mark || briefNumber(array);
+      },
+    };
   }
 
   mark(classes) {
@@ -199,8 +236,12 @@ class ItemCard extends Card {
     const reading = readItem(app, item);
     const selected = !item.scope.opened && app.selected === item.value.id;
     this.mark({
-      pending: !reading.computed, selected, complete: reading.complete, "has-gradient": reading.grad,
-      current: current.to === this.key, source: current.from === this.key,
+      pending: !reading.computed,
+      selected,
+      complete: reading.complete,
+      "has-gradient": reading.grad,
+      current: current.to === this.key,
+      source: current.from === this.key,
     });
     if (this.scalar && !this.brief) this.showNumbers(reading);
     else if (!this.brief) this.showMaps(reading);
@@ -226,7 +267,11 @@ class ItemCard extends Card {
     const { item } = this;
     const made = item.forward ? `result of ${item.forward.op}` : item.value.kind;
     const number = computed && value ? `, ${arrayInWords(value)}` : ", not computed yet";
-    const gradient = secret ? ", gradient to predict" : grad ? `, gradient ${complete ? "" : "so far "}${arrayInWords(grad)}` : "";
+    const gradient = secret
+      ? ", gradient to predict"
+      : grad
+        ? `, gradient ${complete ? "" : "so far "}${arrayInWords(grad)}`
+        : "";
     return `${item.value.name}, ${made}${number}${gradient}`;
   }
 }
@@ -252,7 +297,10 @@ class GroupCard extends Card {
     for (const d of [8, 4]) {
       this.element.prepend(svgNode("rect", { class: "card-under", x: d, y: d, width, height, rx: 9 }));
     }
-    this.element.append(unfoldSign(10, 10), svgNode("text", { class: "card-name", x: 30, y: 21.5 }, this.group.title.slice(0, 30)));
+    this.element.append(
+      unfoldSign(10, 10),
+      svgNode("text", { class: "card-name", x: 30, y: 21.5 }, this.group.title.slice(0, 30)),
+    );
     this.about = this.text("shape", 11, 42);
     const both = hasGradient(this.face);
     const gap = both ? (width - 2 * THUMB) / 3 : (width - THUMB) / 2;
@@ -273,8 +321,12 @@ class GroupCard extends Card {
     const face = now === undefined ? this.face : this.app.folding.items.get(now);
     const reading = readItem(this.app, face);
     this.about.textContent = now === undefined ? this.aboutText() : shortName(face.value.name, 24);
-    this.mark({ pending: !reading.computed, current: holds(current.to), source: holds(current.from),
-      selected: this.app.selected !== null && holds(`v${this.app.selected}`) });
+    this.mark({
+      pending: !reading.computed,
+      current: holds(current.to),
+      source: holds(current.from),
+      selected: this.app.selected !== null && holds(`v${this.app.selected}`),
+    });
     this.value.show(reading.computed ? reading.value : null);
     this.grad?.show(reading.grad, reading.secret ? "?" : "");
     this.element.setAttribute("aria-label", `${this.group.title}, folded: ${this.aboutText()}. Enter unfolds it.`);
@@ -284,6 +336,10 @@ class GroupCard extends Card {
 
 /** The sign on what can be unfolded. */
 function unfoldSign(x, y) {
-  return svgNode("g", { class: "unfold", transform: `translate(${x},${y})` },
-    svgNode("rect", { width: 14, height: 14, rx: 3 }), svgNode("path", { d: "M3.5,7h7M7,3.5v7" }));
+  return svgNode(
+    "g",
+    { class: "unfold", transform: `translate(${x},${y})` },
+    svgNode("rect", { width: 14, height: 14, rx: 3 }),
+    svgNode("path", { d: "M3.5,7h7M7,3.5v7" }),
+  );
 }

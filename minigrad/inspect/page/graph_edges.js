@@ -6,7 +6,9 @@ const EDGE_THUMB = 24;
 function labelSize(edge) {
   if (edge.parts.length > 1 || !carrierOf(edge.parts[0])) return null;
   const { scope, forward } = edge.parts[0];
-  const scalar = scope.index.values.get(forward.output).shape.length === 0 && scope.index.values.get(edge.parts[0].input).shape.length === 0;
+  const scalar =
+    scope.index.values.get(forward.output).shape.length === 0 &&
+    scope.index.values.get(edge.parts[0].input).shape.length === 0;
   return scalar ? { width: 48, height: 34 } : { width: 40, height: EDGE_THUMB + 16 };
 }
 
@@ -21,10 +23,12 @@ class EdgeLine {
     this.label = svgNode("g", { class: "edge-label", transform: `translate(${curve.x},${curve.y})` });
     this.single = labelSize(edge) ? edge.parts[0] : null;
     if (this.single) this.fillLabel();
-    this.uses = new Set(edge.parts.flatMap((part) => {
-      const use = outerUse(part);
-      return [`${use[0]}`, use.join(":")];
-    })); // edges of folded groups stand for many
+    this.uses = new Set(
+      edge.parts.flatMap((part) => {
+        const use = outerUse(part);
+        return [`${use[0]}`, use.join(":")];
+      }),
+    ); // edges of folded groups stand for many
     this.first = Math.min(...edge.parts.map((part) => momentOfPart(app, part)));
   }
 
@@ -45,11 +49,16 @@ class EdgeLine {
   }
 
   update(current) {
-    const key = current.position === null ? `${current.forward}` : `${current.forward}:${current.position}:${current.input}`;
+    const key =
+      current.position === null ? `${current.forward}` : `${current.forward}:${current.position}:${current.input}`;
     const now = current.forward !== null && this.uses.has(key);
     const classes = {
-      passed: this.first <= this.app.at, loose: this.edge.loose, replay: this.edge.parts[0].replay,
-      current: now, backward: now && current.phase === "backward", forward: now && current.phase === "forward",
+      passed: this.first <= this.app.at,
+      loose: this.edge.loose,
+      replay: this.edge.parts[0].replay,
+      current: now,
+      backward: now && current.phase === "backward",
+      forward: now && current.phase === "forward",
     };
     for (const part of [this.element, this.label]) {
       for (const [name, on] of Object.entries(classes)) part.classList.toggle(name, Boolean(on));
@@ -90,7 +99,12 @@ function outerUse({ scope, forward, position, input }) {
   if (!scope.opened) return [forward.id, position, input];
   const { opened } = scope;
   const outer = scope.graph.inputs.indexOf(input);
-  return outerUse({ scope: opened.scope, forward: opened.forward, position: outer, input: opened.forward.inputs[outer] });
+  return outerUse({
+    scope: opened.scope,
+    forward: opened.forward,
+    position: outer,
+    input: opened.forward.inputs[outer],
+  });
 }
 
 /** When gradient first runs along an edge; never where none does. */

@@ -25,7 +25,10 @@ class Tip {
     const { forward, value } = item;
     const lines = [dom("strong", {}, forward ? forward.formula : `${value.name}: ${value.kind}`)];
     if (forward?.code) {
-      lines.push(dom("div", { class: "place" }, `${forward.file}:${forward.line}`), dom("code", { class: "reader-line" }, forward.code));
+      lines.push(
+        dom("div", { class: "place" }, `${forward.file}:${forward.line}`),
+        dom("code", { class: "reader-line" }, forward.code),
+      );
     }
     const source = forward && this.app.page.sources?.[forward.op];
     if (source) lines.push(dom("pre", {}, shortSource(withoutExamples(source), 10)));

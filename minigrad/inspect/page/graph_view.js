@@ -3,9 +3,16 @@
 class GraphView {
   constructor(app, folding) {
     Object.assign(this, { app, folding, cards: new Map(), edges: new Map() });
-    this.layers = Object.fromEntries(["boxes", "edges", "cards", "labels"].map((name) => [name, svgNode("g", { class: name })]));
+    this.layers = Object.fromEntries(
+      ["boxes", "edges", "cards", "labels"].map((name) => [name, svgNode("g", { class: name })]),
+    );
     this.world = svgNode("g", { class: "world" }, ...Object.values(this.layers));
-    this.svg = svgNode("svg", { class: "graph-picture", role: "group", "aria-label": "The graph" }, arrowHeads(), this.world);
+    this.svg = svgNode(
+      "svg",
+      { class: "graph-picture", role: "group", "aria-label": "The graph" },
+      arrowHeads(),
+      this.world,
+    );
     this.tip = new Tip(app, folding);
     this.element = dom("section", { class: "graph", "aria-label": "Graph" }, this.svg, this.tip.element);
     this.camera = new Camera(this.svg, this.world);
@@ -27,8 +34,16 @@ class GraphView {
     this.camera.bounds = this.layout.bounds;
     for (const layer of Object.values(this.layers)) layer.replaceChildren();
     this.layers.boxes.append(...this.picture.boxes.filter((b) => this.layout.boxes.has(b.key)).map((b) => this.box(b)));
-    this.cards = this.fill(this.picture.nodes, (node) => makeCard(this.app, node, this.layout.nodes.get(node.key)), "cards");
-    this.edges = this.fill(this.picture.edges, (edge) => new EdgeLine(this.app, edge, this.layout.edges.get(edge.key)), "edges");
+    this.cards = this.fill(
+      this.picture.nodes,
+      (node) => makeCard(this.app, node, this.layout.nodes.get(node.key)),
+      "cards",
+    );
+    this.edges = this.fill(
+      this.picture.edges,
+      (edge) => new EdgeLine(this.app, edge, this.layout.edges.get(edge.key)),
+      "edges",
+    );
     this.layers.labels.append(...[...this.edges.values()].map((edge) => edge.label));
     this.update("fold");
   }
@@ -44,12 +59,26 @@ class GraphView {
     const { x, y, width, height } = this.layout.boxes.get(key);
     const title = [group.title, group.className].filter(Boolean).join("  ");
     const shown = fittingText(title, width - 40, 12, 600);
-    const button = svgNode("g", { class: "box-title", tabindex: 0, role: "button", "data-key": key, "aria-expanded": "true",
-      "aria-label": `${title}, unfolded. Enter folds it.` },
-    svgNode("rect", { class: "box-tab", x: 6, y: 5, width: textWidth(shown, 12, 600) + 34, height: 20, rx: 6 }),
-    svgNode("path", { class: "fold", d: "M13,15h7" }), svgNode("text", { x: 26, y: 19.5 }, shown));
-    return svgNode("g", { class: `box ${group.kind}`, transform: `translate(${x},${y})` },
-      svgNode("rect", { class: "box-frame", width, height, rx: 12 }), button);
+    const button = svgNode(
+      "g",
+      {
+        class: "box-title",
+        tabindex: 0,
+        role: "button",
+        "data-key": key,
+        "aria-expanded": "true",
+        "aria-label": `${title}, unfolded. Enter folds it.`,
+      },
+      svgNode("rect", { class: "box-tab", x: 6, y: 5, width: textWidth(shown, 12, 600) + 34, height: 20, rx: 6 }),
+      svgNode("path", { class: "fold", d: "M13,15h7" }),
+      svgNode("text", { x: 26, y: 19.5 }, shown),
+    );
+    return svgNode(
+      "g",
+      { class: `box ${group.kind}`, transform: `translate(${x},${y})` },
+      svgNode("rect", { class: "box-frame", width, height, rx: 12 }),
+      button,
+    );
   }
 
   /** After folding: keep what the reader acted on under the eyes. */
@@ -126,7 +155,7 @@ class GraphView {
     const id = item ? outermost(item).value.id : this.app.shownValue();
     const { forwardMoment, backwardMoment } = this.app.index;
     const [made, left] = [forwardMoment.get(id), backwardMoment.get(id)];
-    const target = this.app.at === made || made === undefined ? left ?? made : made;
+    const target = this.app.at === made || made === undefined ? (left ?? made) : made;
     if (target !== undefined) this.app.go(target);
   }
 
@@ -151,7 +180,21 @@ function outermost(item) {
 
 /** Arrow heads in the colours of the phases. */
 function arrowHeads() {
-  const head = (id) => svgNode("marker", { id, class: id, viewBox: "0 0 8 8", refX: 1, refY: 4, markerWidth: 7, markerHeight: 7,
-    markerUnits: "userSpaceOnUse", orient: "auto" }, svgNode("path", { d: "M0,0.5L8,4L0,7.5z" }));
+  const head = (id) =>
+    svgNode(
+      "marker",
+      {
+        id,
+        class: id,
+        viewBox: "0 0 8 8",
+        refX: 1,
+        refY: 4,
+        markerWidth: 7,
+        markerHeight: 7,
+        markerUnits: "userSpaceOnUse",
+        orient: "auto",
+      },
+      svgNode("path", { d: "M0,0.5L8,4L0,7.5z" }),
+    );
   return svgNode("defs", {}, head("arrow"), head("arrow-forward"), head("arrow-backward"));
 }

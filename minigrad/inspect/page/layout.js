@@ -22,7 +22,12 @@ function layoutOf(picture, sizeOfNode, sizeOfLabel) {
   dagre.layout(graph);
   const nodes = new Map(picture.nodes.map(({ key }) => [key, cornerOf(graph.node(key))]));
   const boxes = boxesAround(picture, nodes);
-  return { nodes, boxes, edges: curvesOf(picture, graph, nodes), bounds: boundsOf([...nodes.values(), ...boxes.values()]) };
+  return {
+    nodes,
+    boxes,
+    edges: curvesOf(picture, graph, nodes),
+    bounds: boundsOf([...nodes.values(), ...boxes.values()]),
+  };
 }
 
 function cornerOf({ x, y, width, height }) {
@@ -59,17 +64,20 @@ function boxesAround(picture, nodes) {
 
 /** Each edge as a path from the right side of one node to the left side of another, and the place of its label. */
 function curvesOf(picture, graph, nodes) {
-  const found = picture.edges.map((edge) => (edge.loose ? looseLine(edge, nodes)
-    : { edge, ...graph.edge(edge.from, edge.to, edge.key) }));
+  const found = picture.edges.map((edge) =>
+    edge.loose ? looseLine(edge, nodes) : { edge, ...graph.edge(edge.from, edge.to, edge.key) },
+  );
   const tied = found.filter(({ edge }) => !edge.loose);
   spreadEnds(tied, "from", nodes);
   spreadEnds(tied, "to", nodes);
-  return new Map(found.map(({ edge, points, start, end, x, y }) => {
-    if (edge.loose) return [edge.key, { path: arcPath(...points), x, y }];
-    const forwards = end.x > start.x;
-    const way = forwards ? [start, ...points.slice(1, -1), end] : points;
-    return [edge.key, { path: smoothPath(way), ...labelPlace(way, x, y) }];
-  }));
+  return new Map(
+    found.map(({ edge, points, start, end, x, y }) => {
+      if (edge.loose) return [edge.key, { path: arcPath(...points), x, y }];
+      const forwards = end.x > start.x;
+      const way = forwards ? [start, ...points.slice(1, -1), end] : points;
+      return [edge.key, { path: smoothPath(way), ...labelPlace(way, x, y) }];
+    }),
+  );
 }
 
 /** The way of an edge that the layout knows nothing of: an arc over what lies between, its label before its end. */
@@ -80,13 +88,18 @@ function looseLine(edge, nodes) {
   return { edge, points: [start, end], x: end.x - 22, y: end.y - 12 };
 }
 
+/** A point as paths write it. */
+function pathPoint(x, y) {
+  return `${x.toFixed(1)},${y.toFixed(1)}`;
+}
+
 /** A curve that rises over the cards on its way, the higher the farther it goes. */
 function arcPath(start, end) {
   const apart = end.x - start.x;
   const rise = Math.min(180, 20 + 0.12 * Math.abs(apart));
   const top = Math.min(start.y, end.y) - rise;
-  const at = (n) => n.toFixed(1);
-  return `M${at(start.x)},${at(start.y)}C${at(start.x + apart * 0.2)},${at(top)} ${at(end.x - 40)},${at(top)} ${at(end.x)},${at(end.y)}`;
+  const bend = [pathPoint(start.x + apart * 0.2, top), pathPoint(end.x - 40, top)];
+  return `M${pathPoint(start.x, start.y)}C${bend.join(" ")} ${pathPoint(end.x, end.y)}`;
 }
 
 /** Where dagre made room for a label; on a long way near the op instead, where its rule is at work. */
@@ -113,13 +126,13 @@ function spreadEnds(found, side, nodes) {
 
 /** A smooth curve through points, level at both ends, that does not overshoot in between. */
 function smoothPath(points) {
-  const at = (n) => n.toFixed(1);
   const slopes = points.map((_, i) => slopeAt(points, i));
-  let path = `M${at(points[0].x)},${at(points[0].y)}`;
+  let path = `M${pathPoint(points[0].x, points[0].y)}`;
   for (let i = 1; i < points.length; i += 1) {
     const [a, b] = [points[i - 1], points[i]];
     const third = (b.x - a.x) / (points.length === 2 ? 2 : 3);
-    path += `C${at(a.x + third)},${at(a.y + slopes[i - 1] * third)} ${at(b.x - third)},${at(b.y - slopes[i] * third)} ${at(b.x)},${at(b.y)}`;
+    const bend = [pathPoint(a.x + third, a.y + slopes[i - 1] * third), pathPoint(b.x - third, b.y - slopes[i] * third)];
+    path += `C${bend.join(" ")} ${pathPoint(b.x, b.y)}`;
   }
   return path;
 }

@@ -38,7 +38,7 @@ function mathNode(tag, attributes = {}, ...children) {
 function tokensOf(text) {
   const tokens = [];
   MATH_TOKENS.lastIndex = 0;
-  for (let match; (match = MATH_TOKENS.exec(text)); ) {
+  for (let match; (match = MATH_TOKENS.exec(text));) {
     const [kind] = Object.entries(match.groups).find(([, found]) => found !== undefined);
     let value = match[0];
     const tail = kind === "name" ? value.match(LETTER_TAIL) : null;
@@ -131,8 +131,13 @@ class MathParser {
   brackets(open) {
     const inside = this.row(OPENING[open]);
     const close = this.peek() ? this.tokens[this.at++].text : "";
-    const node = mathNode("mrow", {}, mathNode("mo", { stretchy: "false" }, open), ...inside,
-      mathNode("mo", { stretchy: "false" }, close));
+    const node = mathNode(
+      "mrow",
+      {},
+      mathNode("mo", { stretchy: "false" }, open),
+      ...inside,
+      mathNode("mo", { stretchy: "false" }, close),
+    );
     if (open === "(") node.bare = inside.map((child) => child.cloneNode(true));
     return node;
   }

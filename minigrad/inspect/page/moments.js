@@ -25,9 +25,16 @@ function momentsOf(graph) {
 function indexGraph(graph, moments) {
   const byId = (list) => new Map(list.map((item) => [item.id, item]));
   const index = {
-    values: byId(graph.values), forward: byId(graph.forward), backward: byId(graph.backward),
-    maker: new Map(), users: new Map(), completed: new Map(), arrivals: new Map(), edgeOf: new Map(),
-    forwardMoment: new Map(), backwardMoment: new Map(),
+    values: byId(graph.values),
+    forward: byId(graph.forward),
+    backward: byId(graph.backward),
+    maker: new Map(),
+    users: new Map(),
+    completed: new Map(),
+    arrivals: new Map(),
+    edgeOf: new Map(),
+    forwardMoment: new Map(),
+    backwardMoment: new Map(),
     seedAt: moments.findIndex((m) => m.phase === "seed"),
   };
   for (const f of graph.forward) {
@@ -47,7 +54,8 @@ function indexMoment(index, moment, at) {
   if (moment.edge === null) return;
   const edge = step.edges[moment.edge];
   pushTo(index.arrivals, edge.input, { moment: at, backward: step, edge: moment.edge });
-  if (step.forward !== null) index.edgeOf.set(`${step.forward}:${edge.position}`, { backward: step, edge: moment.edge, moment: at });
+  if (step.forward !== null)
+    index.edgeOf.set(`${step.forward}:${edge.position}`, { backward: step, edge: moment.edge, moment: at });
 }
 
 /** Append to the list that a map keeps for a key. */

@@ -85,7 +85,8 @@ function currentOf(app) {
     const step = app.index.forward.get(forward);
     return { phase, from: null, to: `v${step.output}`, forward, position: null, input: null };
   }
-  if (phase === "seed") return { phase, from: null, to: `v${app.graph.output}`, forward: null, position: null, input: null };
+  if (phase === "seed")
+    return { phase, from: null, to: `v${app.graph.output}`, forward: null, position: null, input: null };
   const step = app.index.backward.get(backward);
   if (phase === "leaf") return { phase, from: null, to: `v${step.value}`, forward: null, position: null, input: null };
   const { input, position } = step.edges[edge];

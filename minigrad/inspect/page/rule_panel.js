@@ -10,8 +10,13 @@ class RulePanel {
     this.where = dom("span", { class: "where" });
     this.sentence = dom("p", { class: "sentence", "aria-live": "polite", "aria-atomic": "true" });
     this.body = dom("div", { class: "rule-body" });
-    this.element = dom("section", { class: "rule", "aria-label": "Rule" },
-      dom("header", {}, this.phase, this.where), this.sentence, this.body);
+    this.element = dom(
+      "section",
+      { class: "rule", "aria-label": "Rule" },
+      dom("header", {}, this.phase, this.where),
+      this.sentence,
+      this.body,
+    );
     for (const event of ["moment", "live", "hidden", "theme"]) app.on(event, () => this.update());
   }
 
@@ -42,13 +47,17 @@ function whereText(app) {
 
 function forwardRule(app) {
   const step = app.index.forward.get(app.moment.forward);
-  const rows = step.inputs.map((id, i) => (id === null ? null : arrayRow(app.value(id).name, app.valueOf(id), { arg: step.args[i] })));
+  const rows = step.inputs.map((id, i) =>
+    id === null ? null : arrayRow(app.value(id).name, app.valueOf(id), { arg: step.args[i] }),
+  );
   const plain = [...step.inputs, step.output].every((id) => id === null || isScalar(app.valueOf(id)));
   return [
     formulaBlock(app, step.formula),
     step.numbers && !app.live ? formulaBlock(app, step.numbers, "numbers") : null,
     plain && step.numbers && !app.live ? null : dom("div", { class: "arrays" }, rows),
-    plain && step.numbers && !app.live ? null : arrayRow(app.value(step.output).name, app.valueOf(step.output), { kind: "result" }),
+    plain && step.numbers && !app.live
+      ? null
+      : arrayRow(app.value(step.output).name, app.valueOf(step.output), { kind: "result" }),
   ];
 }
 
@@ -56,8 +65,15 @@ function seedRule(app) {
   const { output } = app.graph;
   const name = app.value(output).name;
   return [
-    formulaBlock(app, `∂L/∂${name} = ${isScalar(app.gradOf(output)) ? shortNumber(app.gradOf(output).data[0]) : "seed"}`),
-    dom("p", { class: "note" }, `L is ${name}, the result. Every gradient asks: if this value moved a little, how much would L move?`),
+    formulaBlock(
+      app,
+      `∂L/∂${name} = ${isScalar(app.gradOf(output)) ? shortNumber(app.gradOf(output).data[0]) : "seed"}`,
+    ),
+    dom(
+      "p",
+      { class: "note" },
+      `L is ${name}, the result. Every gradient asks: if this value moved a little, how much would L move?`,
+    ),
   ];
 }
 
@@ -79,7 +95,13 @@ function edgeRule(app) {
     formulaBlock(app, edge.formula),
     pluggedIn(app, edge, g, local, sent, hidden),
     localBlock(app, step, edge, local),
-    isScalar(g) ? null : arrayRow(`∂L/∂${app.value(step.value).name}`, g, { kind: "gradient", hidden: app.isSecretValue(step.value), told: "arriving" }),
+    isScalar(g)
+      ? null
+      : arrayRow(`∂L/∂${app.value(step.value).name}`, g, {
+          kind: "gradient",
+          hidden: app.isSecretValue(step.value),
+          told: "arriving",
+        }),
     isScalar(sent) ? null : arrayRow("sent", sent, { kind: "gradient", hidden }),
     sumBlock(app, edge.input, edge.order),
   ];
@@ -99,9 +121,17 @@ function localBlock(app, step, edge, local) {
   const text = edge.local.formula.includes("=") ? edge.local.formula : `∂${y}/∂${x} = ${edge.local.formula}`;
   const number = local && isScalar(local) ? shortNumber(local.data[0]).replace("-", "−") : null;
   const ends = number !== null && edge.local.formula !== number ? ` = ${number}` : "";
-  const title = edge.local.kind === "jacobian" && local && !isScalar(local) ? `local derivative, a row for each element of ${y}` : "local derivative";
-  return dom("div", { class: "local-rule" }, dom("h4", {}, title), formulaBlock(app, text + ends, "small"),
-    local && !isScalar(local) ? showArray(local, { name: `∂${y}/∂${x}`, tools: false }) : null);
+  const title =
+    edge.local.kind === "jacobian" && local && !isScalar(local)
+      ? `local derivative, a row for each element of ${y}`
+      : "local derivative";
+  return dom(
+    "div",
+    { class: "local-rule" },
+    dom("h4", {}, title),
+    formulaBlock(app, text + ends, "small"),
+    local && !isScalar(local) ? showArray(local, { name: `∂${y}/∂${x}`, tools: false }) : null,
+  );
 }
 
 /** The gathering, as code would do it: "=" the first time, "+=" after. */
@@ -112,18 +142,30 @@ function sumBlock(app, id, order = Infinity) {
   const total = app.gradNow(id);
   const secret = app.isSecretValue(id) || all.slice(0, order + 1).some((a) => app.isSecretEdge(a.backward.id, a.edge));
   const more = all.length - lines.length;
-  return dom("div", { class: "gather" }, dom("h4", {}, "gathered"),
+  return dom(
+    "div",
+    { class: "gather" },
+    dom("h4", {}, "gathered"),
     dom("ol", { class: lines.length > 6 ? "long" : "" }, lines.slice(-6)),
-    lines.length > 1 ? dom("p", { class: "total" }, dom("span", {}, `${name} is now `), secret ? "?" : briefArray(total)) : null,
-    more > 0 ? dom("p", { class: "note" }, `${more} more to come.`) : null);
+    lines.length > 1
+      ? dom("p", { class: "total" }, dom("span", {}, `${name} is now `), secret ? "?" : briefArray(total))
+      : null,
+    more > 0 ? dom("p", { class: "note" }, `${more} more to come.`) : null,
+  );
 }
 
 function gatherLine(app, name, { backward, edge, moment }, i, current) {
   const sent = app.isSecretEdge(backward.id, edge) ? "?" : briefArray(app.sentOf(backward.id, edge));
-  return dom("li", { class: current ? "current" : "" },
-    dom("button", { type: "button", title: "Go to this moment", onclick: () => app.go(moment) },
+  return dom(
+    "li",
+    { class: current ? "current" : "" },
+    dom(
+      "button",
+      { type: "button", title: "Go to this moment", onclick: () => app.go(moment) },
       dom("code", {}, name, dom("b", {}, i ? " += " : " = "), sent),
-      dom("small", {}, `from ${app.value(backward.value).name}`)));
+      dom("small", {}, `from ${app.value(backward.value).name}`),
+    ),
+  );
 }
 
 /** A number, or a tiny map with its norm. */
@@ -139,8 +181,12 @@ function briefArray(array) {
 function formulaBlock(app, text, kind = "") {
   const words = text.match(/(?:(?<![\p{L}\p{N}_.])\p{L}{2,}[ ,]+){3,}.*$/u);
   const [formula, prose] = words ? [text.slice(0, words.index), words[0]] : [text, ""];
-  return dom("div", { class: `formula ${kind}` }, formula.trim() ? mathOf(formula) : null,
-    prose ? dom("p", { class: "prose" }, prose) : null);
+  return dom(
+    "div",
+    { class: `formula ${kind}` },
+    formula.trim() ? mathOf(formula) : null,
+    prose ? dom("p", { class: "prose" }, prose) : null,
+  );
 }
 
 const SMALLEST_FORMULA = 0.62; // of its size; what is still too long can be scrolled
@@ -151,7 +197,8 @@ function fitFormulas(element) {
   const shares = formulas.map((block) => block.clientWidth / block.scrollWidth); // all are measured before any changes
   formulas.forEach((block, i) => {
     if (!(shares[i] < 1)) return;
-    block.style.fontSize = `${(Math.max(SMALLEST_FORMULA, shares[i] * 0.98) * parseFloat(getComputedStyle(block).fontSize)).toFixed(1)}px`;
+    const size = parseFloat(getComputedStyle(block).fontSize) * Math.max(SMALLEST_FORMULA, shares[i] * 0.98);
+    block.style.fontSize = `${size.toFixed(1)}px`;
     if (shares[i] < SMALLEST_FORMULA) block.tabIndex = 0;
   });
 }
@@ -160,7 +207,17 @@ function fitFormulas(element) {
 function arrayRow(name, array, { kind = "value", arg = null, hidden = false, told = null } = {}) {
   if (!array) return null;
   const shape = isScalar(array) ? null : dom("small", {}, shapeText(array.shape));
-  return dom("div", { class: `array-row ${kind}` },
-    dom("h4", {}, dom("span", {}, name), arg && arg !== name ? dom("small", {}, arg) : null, told ? dom("small", {}, told) : null, shape),
-    showArray(array, { name, hidden, tools: false }));
+  return dom(
+    "div",
+    { class: `array-row ${kind}` },
+    dom(
+      "h4",
+      {},
+      dom("span", {}, name),
+      arg && arg !== name ? dom("small", {}, arg) : null,
+      told ? dom("small", {}, told) : null,
+      shape,
+    ),
+    showArray(array, { name, hidden, tools: false }),
+  );
 }

@@ -6,15 +6,29 @@ class Side {
     this.rule = new RulePanel(app);
     this.tabs = dom("nav", { class: "tabs", "aria-label": "Panels" });
     this.panes = dom("div", { class: "panes" });
-    this.element = dom("aside", { class: "side", "aria-label": "Explanation" }, this.rule.element, this.tabs, this.panes);
+    this.element = dom(
+      "aside",
+      { class: "side", "aria-label": "Explanation" },
+      this.rule.element,
+      this.tabs,
+      this.panes,
+    );
     this.parts = panelsInOrder().map((panel) => this.add(panel));
     app.on("any", () => this.update());
     this.choose(this.parts[0]?.panel.id);
   }
 
   add(panel) {
-    const pane = dom("section", { class: "pane", id: `pane-${panel.id}`, "aria-label": panel.title, hidden: true }, panel.make(this.app));
-    const tab = dom("button", { type: "button", "aria-controls": `pane-${panel.id}`, onclick: () => this.choose(panel.id) }, panel.title);
+    const pane = dom(
+      "section",
+      { class: "pane", id: `pane-${panel.id}`, "aria-label": panel.title, hidden: true },
+      panel.make(this.app),
+    );
+    const tab = dom(
+      "button",
+      { type: "button", "aria-controls": `pane-${panel.id}`, onclick: () => this.choose(panel.id) },
+      panel.title,
+    );
     this.tabs.append(tab);
     this.panes.append(pane);
     return { panel, pane, tab };

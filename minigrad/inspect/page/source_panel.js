@@ -43,12 +43,15 @@ function argOfMoment(app) {
 }
 
 function sourceParts(app, forward, arg) {
-  if (!forward) return [dom("p", { class: "note" }, "An input or a parameter: no op made it, and its gradient ends here.")];
+  if (!forward)
+    return [dom("p", { class: "note" }, "An input or a parameter: no op made it, and its gradient ends here.")];
   const source = app.page.sources?.[forward.op];
   return [
     forward.code ? dom("h4", {}, "your line ", dom("small", {}, `${forward.file}:${forward.line}`)) : null,
     forward.code ? pythonCode(forward.code) : null,
-    forward.replay ? dom("p", { class: "note" }, "Behind a checkpoint: this ran again, during the backward pass.") : null,
+    forward.replay
+      ? dom("p", { class: "note" }, "Behind a checkpoint: this ran again, during the backward pass.")
+      : null,
     source ? dom("h4", {}, "the op ", dom("small", {}, `${forward.op}, its result and its rules`)) : null,
     source ? pythonCode(source, arg) : null,
     dom("h4", {}, "saved for backward"),
@@ -66,7 +69,13 @@ function pythonCode(text, arg = null) {
   const code = withoutExamples(text.replace(/\s+$/, ""));
   const [from, to] = arg === null ? [0, 0] : rangeOfRule(code, arg.replace(/\W.*$/, ""));
   const marked = to > from ? dom("mark", {}, colouredParts(code.slice(from, to))) : null;
-  return dom("pre", { class: "python", tabindex: 0 }, colouredParts(code.slice(0, from)), marked, colouredParts(code.slice(to)));
+  return dom(
+    "pre",
+    { class: "python", tabindex: 0 },
+    colouredParts(code.slice(0, from)),
+    marked,
+    colouredParts(code.slice(to)),
+  );
 }
 
 /** The source with long docstrings cut to their first line: here the code is what matters. */

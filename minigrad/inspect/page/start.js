@@ -39,10 +39,15 @@ function listenToPrinting(app, view) {
 }
 
 function zoomButtons(view) {
-  const button = (text, label, act) => dom("button", { type: "button", title: label, "aria-label": label, onclick: act }, text);
-  return dom("div", { class: "zoom", role: "group", "aria-label": "Zoom" },
-    button("+", "Zoom in (+)", () => view.camera.zoom(1.25)), button("−", "Zoom out (−)", () => view.camera.zoom(0.8)),
-    button("⤢", "Fit (0)", () => view.camera.fit()));
+  const button = (text, label, act) =>
+    dom("button", { type: "button", title: label, "aria-label": label, onclick: act }, text);
+  return dom(
+    "div",
+    { class: "zoom", role: "group", "aria-label": "Zoom" },
+    button("+", "Zoom in (+)", () => view.camera.zoom(1.25)),
+    button("−", "Zoom out (−)", () => view.camera.zoom(0.8)),
+    button("⤢", "Fit (0)", () => view.camera.fit()),
+  );
 }
 
 startPage();
