@@ -40,8 +40,9 @@ def broadcast(x, b):
 def show(browser_page):
     """Opens a trace at one of its panels; afterwards the page has said nothing and asked for nothing."""
 
-    def open_at(trace, panel, patch="", **options):
-        html = bundle(encode(trace, "a test"))
+    def open_at(trace, panel, patch="", brought=True, **options):
+        numbers = encode(trace, "a test")
+        html = bundle(numbers if brought else {**numbers, "exercises": []})
         if patch:
             start = html.rindex("startPage();")
             html = f"{html[:start]}{patch};\n{html[start:]}"
@@ -133,9 +134,11 @@ def test_what_lies_upstream_of_an_op_that_cannot_run_stays_and_the_rest_moves(sh
 # ---------------------------------------------------------------- predict, then reveal
 
 
-def test_wrong_answers_are_named(show):
+@pytest.mark.parametrize("brought", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_wrong_answers_are_named(show, brought):
+    """By the mistakes that the trace brings along, and without them by the page's own."""
     trace = mg.trace(neuron, 2.0, 0.3, -0.5)
-    page = show(trace, "exercise")
+    page = show(trace, "exercise", brought=brought)
     page.select_option(".exercise-panel select", "meet")
     page.click(".exercise-start")
     h = next(v for v in trace.values if v.name == "h")  # used twice
@@ -166,6 +169,30 @@ def test_answers_may_be_lists_and_expressions_and_shapes_are_checked(show):
     assert answer(page, "[1, 2, 3]") == "shape"
     assert answer(page, "g.sum(axis=0) / 3").startswith(("not summed", "averaged", "lost 1/n"))
     assert answer(page, str(trace.grads["b"].tolist())) == "right"
+
+
+@pytest.mark.slow
+def test_the_page_knows_the_mistakes_at_one_edge(show):
+    trace = mg.trace(neuron, 2.0, 0.3, -0.5)
+    page = show(trace, "exercise", brought=False)
+    page.click(".exercise-start")
+    wrong = {
+        "tanh": {"-g * (1 - y**2)": "sign", "g": "missing local factor", "1 - y**2": "missing incoming gradient"}
+        | {"g * (1 - x**2)": "local derivative taken wrongly", "g / (1 - y**2)": "divided by the local factor"},
+        "mul": {"g * x": "multiplied with the wrong factor", "2 * g * w": "stale after a second backward"},
+    }
+    right = {"tanh": "g * (1 - y**2)", "mul": "g * w"}
+    asked = "(({value, backward}) => [minigrad.app.index.maker.get(backward.value).op, minigrad.app.value(value).name])"
+    while right:
+        op, name = page.evaluate(f"{asked}(PANELS.find((p) => p.id === 'exercise').panel.question)")
+        if op == "tanh" or (op, name) == ("mul", "x"):
+            for text, mistake in wrong[op].items():
+                assert answer(page, text) == mistake, text
+            assert answer(page, right.pop(op)) == "right"
+        else:
+            page.click("text=Show me")
+        if right:
+            page.click("text=Next question")
 
 
 @pytest.mark.slow
