@@ -28,8 +28,14 @@ function diagnose(typed, question, mistakes) {
     return { right: false, name: "digits", told: "Right as far as it goes: give at least three digits." };
   }
   for (const { name, told, array } of mistakes) {
-    const wrong = question.flat !== null && sizeOf(array.shape) === 1 ? array : asked(array, question.flat, question.truth);
-    if (wrong && !agrees(wrong, truth, null) && agrees(answer, { shape: wrong.shape, data: wrong.data, dtype: truth.dtype })) return { right: false, name, told };
+    const wrong =
+      question.flat !== null && sizeOf(array.shape) === 1 ? array : asked(array, question.flat, question.truth);
+    if (
+      wrong &&
+      !agrees(wrong, truth, null) &&
+      agrees(answer, { shape: wrong.shape, data: wrong.data, dtype: truth.dtype })
+    )
+      return { right: false, name, told };
   }
   return { right: false, ...unknownMistake(answer, truth) };
 }
@@ -37,7 +43,9 @@ function diagnose(typed, question, mistakes) {
 /** The element asked for, as a number; null where the array has another shape. */
 function asked(array, flat, like = array) {
   if (flat === null) return array;
-  return sameShape(array.shape, like.shape) ? { ...arrayOf([], Float64Array.of(array.data[flat])), dtype: array.dtype } : null;
+  return sameShape(array.shape, like.shape)
+    ? { ...arrayOf([], Float64Array.of(array.data[flat])), dtype: array.dtype }
+    : null;
 }
 
 const NEAR = { float64: 1e-6, float32: 1e-4 }; // relative; in float32 the engine's own rounding shows
@@ -59,12 +67,18 @@ function agrees(answer, truth, digits = answer.digits) {
 /** What can be said of an answer that is no known mistake, without giving the true one away. */
 function unknownMistake(answer, truth) {
   if (answer.data.length !== truth.data.length) {
-    const told = `The gradient has the shape of what it belongs to: expected ${shapeText(truth.shape)}, got ${shapeText(answer.shape)}.`;
+    const shapes = `expected ${shapeText(truth.shape)}, got ${shapeText(answer.shape)}`;
+    const told = `The gradient has the shape of what it belongs to: ${shapes}.`;
     return { name: "shape", told };
   }
   if (truth.data.length === 1) return { name: null, told: "Not yet, and no mistake that is known here." };
-  const wrong = [...answer.data].filter((x, i) => !agrees({ shape: [], data: [x], digits: answer.digits }, { shape: [], data: [truth.data[i]] }));
-  return { name: null, told: `Not yet: ${wrong.length} of ${truth.data.length} elements differ, in no way that is known here.` };
+  const wrong = [...answer.data].filter(
+    (x, i) => !agrees({ shape: [], data: [x], digits: answer.digits }, { shape: [], data: [truth.data[i]] }),
+  );
+  return {
+    name: null,
+    told: `Not yet: ${wrong.length} of ${truth.data.length} elements differ, in no way that is known here.`,
+  };
 }
 
 // ---- mistakes
@@ -98,9 +112,17 @@ function edgeMistakes(app, { backward, edge }, truth) {
   const local = app.localOf(step.id, edge);
   const elementwise = step.edges[edge].local.kind === "elementwise" && local && local.data;
   const found = elementwise && sameShape(g.shape, local.shape) ? elementwiseMistakes(g, local, truth) : [];
-  found.push({ name: "missing local factor", told: "That is the incoming gradient: the local derivative is missing.", array: g });
+  found.push({
+    name: "missing local factor",
+    told: "That is the incoming gradient: the local derivative is missing.",
+    array: g,
+  });
   if (local && local.data) {
-    found.push({ name: "missing incoming gradient", told: "That is the local derivative: it still has to be multiplied with the gradient that arrives.", array: local });
+    found.push({
+      name: "missing incoming gradient",
+      told: "That is the local derivative: it still has to be multiplied with the gradient that arrives.",
+      array: local,
+    });
   }
   found.push(...wrongFactors(forward, position, g, y, inputs, truth));
   return found;
@@ -114,15 +136,39 @@ function elementwiseMistakes(g, local, truth) {
     const summed = gatherTo(sent, truth.shape);
     const count = sent.data.length / summed.data.length;
     found.push(
-      { name: "not summed over a broadcast axis", told: `The input was broadcast to ${shapeText(sent.shape)}: sum over the axes along which it was repeated.`, array: sent },
-      { name: "averaged over a broadcast axis", told: "Over an axis along which the input was repeated gradients are summed, not averaged.", array: mapped(summed, (x) => x / count) },
-      { name: "one copy only", told: "The input was repeated by broadcasting: every copy counts, not one.", array: spreadTo(arrayOf([], sent.data.slice(0, 1)), truth.shape) },
+      {
+        name: "not summed over a broadcast axis",
+        told: `The input was broadcast to ${shapeText(sent.shape)}: sum over the axes along which it was repeated.`,
+        array: sent,
+      },
+      {
+        name: "averaged over a broadcast axis",
+        told: "Over an axis along which the input was repeated gradients are summed, not averaged.",
+        array: mapped(summed, (x) => x / count),
+      },
+      {
+        name: "one copy only",
+        told: "The input was repeated by broadcasting: every copy counts, not one.",
+        array: spreadTo(arrayOf([], sent.data.slice(0, 1)), truth.shape),
+      },
     );
   }
-  const instead = (f) => gatherTo(mapped(g, (x, i) => f(x, local.data[i])), truth.shape);
+  const instead = (f) =>
+    gatherTo(
+      mapped(g, (x, i) => f(x, local.data[i])),
+      truth.shape,
+    );
   found.push(
-    { name: "divided by the local factor", told: "Multiply with the local derivative; you divided by it.", array: instead((x, factor) => x / factor) },
-    { name: "added the local factor", told: "Multiply with the local derivative; you added it.", array: instead((x, factor) => x + factor) },
+    {
+      name: "divided by the local factor",
+      told: "Multiply with the local derivative; you divided by it.",
+      array: instead((x, factor) => x / factor),
+    },
+    {
+      name: "added the local factor",
+      told: "Multiply with the local derivative; you added it.",
+      array: instead((x, factor) => x + factor),
+    },
   );
   return found;
 }
@@ -130,8 +176,15 @@ function elementwiseMistakes(g, local, truth) {
 /** g times the wrong thing: the input itself, another input, the result, or a derivative taken elsewhere. */
 function wrongFactors(forward, position, g, y, inputs, truth) {
   const times = (factor) => {
-    const fits = (x) => x.shape.length <= g.shape.length && x.shape.every((n, i) => n === 1 || n === g.shape[g.shape.length - x.shape.length + i]);
-    return factor && factor.data && fits(factor) ? gatherToOrNull(mapped(g, (x, i) => x * spreadTo(factor, g.shape).data[i]), truth.shape) : null;
+    const fits = (x) =>
+      x.shape.length <= g.shape.length &&
+      x.shape.every((n, i) => n === 1 || n === g.shape[g.shape.length - x.shape.length + i]);
+    return factor && factor.data && fits(factor)
+      ? gatherToOrNull(
+          mapped(g, (x, i) => x * spreadTo(factor, g.shape).data[i]),
+          truth.shape,
+        )
+      : null;
   };
   const found = (WRONG_LOCALS[forward.op] ?? []).map(([f, told]) => ({
     name: "local derivative taken wrongly",
@@ -140,9 +193,17 @@ function wrongFactors(forward, position, g, y, inputs, truth) {
   }));
   inputs.forEach((input, i) => {
     const which = i === position ? "the input itself" : `the input ${forward.args[i]}`;
-    found.push({ name: "multiplied with the wrong factor", told: `You multiplied the incoming gradient with ${which}; that is not the local derivative.`, array: times(input) });
+    found.push({
+      name: "multiplied with the wrong factor",
+      told: `You multiplied the incoming gradient with ${which}; that is not the local derivative.`,
+      array: times(input),
+    });
   });
-  found.push({ name: "multiplied with the wrong factor", told: "You multiplied the incoming gradient with the result; that is not the local derivative.", array: times(y) });
+  found.push({
+    name: "multiplied with the wrong factor",
+    told: "You multiplied the incoming gradient with the result; that is not the local derivative.",
+    array: times(y),
+  });
   return found.filter(({ array }) => array);
 }
 
@@ -160,19 +221,45 @@ function meetingMistakes(app, question, arrivals) {
   const whole = sumOfArrays(sent);
   const from = (i) => app.value(arrivals[i].backward.value).name;
   if (question.kind === "edge") {
-    return [{ name: "total instead of one contribution", told: "That is all that gathers there; only this edge's share is asked for.", array: whole }];
+    return [
+      {
+        name: "total instead of one contribution",
+        told: "That is all that gathers there; only this edge's share is asked for.",
+        array: whole,
+      },
+    ];
   }
   const minus = (array, times) => mapped(whole, (x, k) => x - times * array.data[k]);
   const found = [
-    { name: "assigned where it should be added", told: "Only the last contribution is left: assigned with = where += adds.", array: sent[sent.length - 1] },
-    { name: "averaged", told: "Where paths meet their contributions are added, not averaged.", array: mapped(whole, (x) => x / sent.length) },
-    { name: "multiplied where paths meet", told: "Along a path derivatives are multiplied; where paths meet they are added.", array: mapped(whole, (_, k) => sent.reduce((p, array) => p * array.data[k], 1)) },
+    {
+      name: "assigned where it should be added",
+      told: "Only the last contribution is left: assigned with = where += adds.",
+      array: sent[sent.length - 1],
+    },
+    {
+      name: "averaged",
+      told: "Where paths meet their contributions are added, not averaged.",
+      array: mapped(whole, (x) => x / sent.length),
+    },
+    {
+      name: "multiplied where paths meet",
+      told: "Along a path derivatives are multiplied; where paths meet they are added.",
+      array: mapped(whole, (_, k) => sent.reduce((p, array) => p * array.data[k], 1)),
+    },
   ];
   sent.slice(0, 40).forEach((array, i) => {
     found.push(
-      { name: "one path only", told: `That is the share that comes from ${from(i)} alone; the other paths are missing.`, array },
+      {
+        name: "one path only",
+        told: `That is the share that comes from ${from(i)} alone; the other paths are missing.`,
+        array,
+      },
       { name: "a path is missing", told: `The contribution from ${from(i)} is missing.`, array: minus(array, 1) },
-      { name: "sign of one path", told: `The contribution from ${from(i)} has the wrong sign.`, array: minus(array, 2) },
+      {
+        name: "sign of one path",
+        told: `The contribution from ${from(i)} has the wrong sign.`,
+        array: minus(array, 2),
+      },
     );
   });
   return found;
@@ -184,7 +271,11 @@ function anyMistakes(app, question) {
   const times = (factor) => mapped(truth, (x) => x * factor);
   const found = [
     { name: "sign", told: "The size is right; the sign is not.", array: times(-1) },
-    { name: "stale after a second backward", told: "Twice the gradient: it was added to what a backward pass before had left (or a path was counted twice).", array: times(2) },
+    {
+      name: "stale after a second backward",
+      told: "Twice the gradient: it was added to what a backward pass before had left (or a path was counted twice).",
+      array: times(2),
+    },
   ];
   if (truth.shape.length === 2) {
     found.push({ name: "transposed", told: "The numbers are right but transposed.", array: transposed(truth) });
@@ -192,11 +283,19 @@ function anyMistakes(app, question) {
   for (const n of lengthsAround(app, question)) {
     found.push(
       { name: "lost 1/n", told: `Larger by the factor ${n}: a mean's 1/n is missing.`, array: times(n) },
-      { name: "1/n too many", told: `Smaller by the factor ${n}: divided by n where nothing is averaged.`, array: times(1 / n) },
+      {
+        name: "1/n too many",
+        told: `Smaller by the factor ${n}: divided by n where nothing is averaged.`,
+        array: times(1 / n),
+      },
     );
   }
   if (truth.data.length > 1) {
-    found.push({ name: "summed too far", told: "Summed over everything: the gradient has the shape of what it belongs to.", array: arrayOf([], Float64Array.of(truth.data.reduce((a, b) => a + b, 0))) });
+    found.push({
+      name: "summed too far",
+      told: "Summed over everything: the gradient has the shape of what it belongs to.",
+      array: arrayOf([], Float64Array.of(truth.data.reduce((a, b) => a + b, 0))),
+    });
   }
   return found;
 }
@@ -205,7 +304,9 @@ function anyMistakes(app, question) {
 function lengthsAround(app, { value, backward }) {
   const ids = [value, ...arrivalsOf(app, value).map((a) => a.backward.value), ...(backward ? [backward.value] : [])];
   const shapes = ids.slice(0, 12).map((id) => app.value(id).shape);
-  const steps = arrivalsOf(app, value).slice(0, 12).map((a) => app.index.forward.get(a.backward.forward));
+  const steps = arrivalsOf(app, value)
+    .slice(0, 12)
+    .map((a) => app.index.forward.get(a.backward.forward));
   steps.forEach((f) => f && f.inputs.forEach((id) => id !== null && shapes.push(app.value(id).shape)));
   const lengths = shapes.flatMap((shape) => [sizeOf(shape), ...shape]);
   return [...new Set(lengths)].filter((n) => n > 1).sort((a, b) => a - b);

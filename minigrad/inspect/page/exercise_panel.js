@@ -25,8 +25,20 @@ PANELS.push({
 });
 
 function exerciseChoices(panel) {
-  const select = dom("select", { onchange: () => (panel.mode = select.value) }, ASKING.map(([value, text]) => dom("option", { value }, text)));
-  panel.start = dom("button", { type: "button", class: "exercise-start", onclick: () => (panel.question ? stopExercise(panel) : startExercise(panel)) }, "Start");
+  const select = dom(
+    "select",
+    { onchange: () => (panel.mode = select.value) },
+    ASKING.map(([value, text]) => dom("option", { value }, text)),
+  );
+  panel.start = dom(
+    "button",
+    {
+      type: "button",
+      class: "exercise-start",
+      onclick: () => (panel.question ? stopExercise(panel) : startExercise(panel)),
+    },
+    "Start",
+  );
   panel.select = select;
   panel.told = dom("span", { class: "exercise-score", "aria-live": "polite" });
   return dom("div", { class: "panel-choices" }, dom("label", {}, "ask me ", select), panel.start, panel.told);
@@ -34,7 +46,11 @@ function exerciseChoices(panel) {
 
 function showWelcome(panel) {
   panel.body.replaceChildren(
-    dom("p", { class: "quiet-text" }, "From the current step on, gradients are hidden. Work each one out; the page checks it, and tells you which mistake it was."),
+    dom(
+      "p",
+      { class: "quiet-text" },
+      "From this step on gradients are hidden. Work each one out: the page checks it, and names the mistake.",
+    ),
   );
 }
 
@@ -56,7 +72,13 @@ function stopExercise(panel) {
   if (panel.app.hidden.size) panel.app.setHidden(new Set());
   panel.told.textContent = "";
   const done = score.first + score.later;
-  panel.body.replaceChildren(dom("p", { class: "exercise-end" }, `${done} of ${score.asked} answered, ${score.first} of them at once; ${score.shown} shown.`));
+  panel.body.replaceChildren(
+    dom(
+      "p",
+      { class: "exercise-end" },
+      `${done} of ${score.asked} answered, ${score.first} of them at once; ${score.shown} shown.`,
+    ),
+  );
 }
 
 /** Go to the question's step, hide what it asks and all that follows. */
@@ -94,14 +116,21 @@ function buildQuestion(panel) {
   panel.verdict = dom("p", { class: "exercise-verdict", "aria-live": "polite" });
   const button = (label, onclick) => dom("button", { type: "button", onclick }, label);
   panel.check = button("Check", () => checkAnswer(panel));
-  panel.buttons = dom("span", {}, panel.check, button("Hint", () => giveHint(panel)), button("Show me", () => reveal(panel, false)));
+  panel.buttons = dom(
+    "span",
+    {},
+    panel.check,
+    button("Hint", () => giveHint(panel)),
+    button("Show me", () => reveal(panel, false)),
+  );
   panel.body.replaceChildren(
     dom("p", { class: "exercise-question" }, ...questionText(app, question)),
     givenNumbers(app, question),
     dom("div", { class: "exercise-row" }, panel.field, panel.buttons),
     panel.verdict,
   );
-  panel.told.textContent = `question ${score.asked} of ${score.all}: ${score.first} right at once, ${score.later} later, ${score.shown} shown`;
+  const { asked: place, all, first, later, shown } = score;
+  panel.told.textContent = `question ${place} of ${all}: ${first} right at once, ${later} later, ${shown} shown`;
 }
 
 function answerExample({ truth, flat }) {
@@ -119,7 +148,8 @@ function questionText(app, { kind, value, backward, flat, truth, edge }) {
   const y = app.value(backward.value).name;
   const others = arrivalsOf(app, value).length;
   const share = others > 1 ? `the share of ` : "";
-  const which = backward.edges.filter((e) => e.input === value).length > 1 ? ` by way of ${backward.edges[edge].arg}` : "";
+  const which =
+    backward.edges.filter((e) => e.input === value).length > 1 ? ` by way of ${backward.edges[edge].arg}` : "";
   return [`What does `, dom("b", {}, y), ` send to `, dom("b", {}, x.name), `${which}: ${share}`, what, shape, "?"];
 }
 
@@ -130,10 +160,21 @@ function givenNumbers(app, question) {
   for (const { backward } of arrivals.slice(0, 4)) {
     const forward = app.index.forward.get(backward.forward);
     const given = (name, array) => dom("div", {}, dom("small", {}, `${name} =`), showArray(array, { tools: false }));
-    const inputs = forward.inputs.map((id, i) => (id === null ? null : given(nameWithArg(app, id, forward.args[i]), app.valueOf(id))));
+    const inputs = forward.inputs.map((id, i) =>
+      id === null ? null : given(nameWithArg(app, id, forward.args[i]), app.valueOf(id)),
+    );
     list.append(
       dom("code", {}, forward.formula),
-      dom("div", { class: "exercise-numbers" }, given(`g = ∂${app.value(app.graph.output).name}/∂${app.value(backward.value).name}`, app.gradOf(backward.value)), inputs, given(`y = ${app.value(backward.value).name}`, app.valueOf(backward.value))),
+      dom(
+        "div",
+        { class: "exercise-numbers" },
+        given(
+          `g = ∂${app.value(app.graph.output).name}/∂${app.value(backward.value).name}`,
+          app.gradOf(backward.value),
+        ),
+        inputs,
+        given(`y = ${app.value(backward.value).name}`, app.valueOf(backward.value)),
+      ),
     );
   }
   if (arrivals.length > 4) list.append(dom("small", {}, `and ${arrivals.length - 4} more paths`));

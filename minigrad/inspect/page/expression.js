@@ -61,7 +61,11 @@ function typedDigits(tokens) {
 
 /** Names first, the longest that fits, for they may hold dots and @: fc1.weight, h@3. */
 function answerTokens(text, names) {
-  const plain = text.replace(/[−–]/g, "-").replace(/[·×]/g, "*").replace(/\bnp\./g, "").replace(/,?\s*dtype\s*=\s*[\w.]+/g, "");
+  const plain = text
+    .replace(/[−–]/g, "-")
+    .replace(/[·×]/g, "*")
+    .replace(/\bnp\./g, "")
+    .replace(/,?\s*dtype\s*=\s*[\w.]+/g, "");
   const known = [...names.keys()].sort((a, b) => b.length - a.length);
   const tokens = [];
   let rest = plain;
@@ -102,13 +106,14 @@ function needSign(reader, sign) {
 
 function readSum(reader) {
   let value = readProduct(reader);
-  for (let sign; (sign = takeSign(reader, "+", "-")); ) value = pairwise(PAIR_OPERATORS[sign], value, readProduct(reader));
+  for (let sign; (sign = takeSign(reader, "+", "-"));)
+    value = pairwise(PAIR_OPERATORS[sign], value, readProduct(reader));
   return value;
 }
 
 function readProduct(reader) {
   let value = readSigned(reader);
-  for (let sign; (sign = takeSign(reader, "*", "/", "@")); ) {
+  for (let sign; (sign = takeSign(reader, "*", "/", "@"));) {
     const right = readSigned(reader);
     value = sign === "@" ? matrixProduct(value, right) : pairwise(PAIR_OPERATORS[sign], value, right);
   }
@@ -194,24 +199,28 @@ function single(x) {
 
 function stacked(parts) {
   if (!parts.length) throw new Error("an empty list");
-  if (parts.some((part) => !sameShape(part.shape, parts[0].shape))) throw new Error("the rows of a list differ in length");
+  if (parts.some((part) => !sameShape(part.shape, parts[0].shape)))
+    throw new Error("the rows of a list differ in length");
   return arrayOf([parts.length, ...parts[0].shape], Float64Array.from(parts.flatMap((part) => [...part.data])));
 }
 
 function pairwise(f, a, b) {
   const shape = broadcastShape(a.shape, b.shape);
   const fits = (x) => x.shape.every((n, i) => n === 1 || n === shape[shape.length - x.shape.length + i]);
-  if (!fits(a) || !fits(b)) throw new Error(`shapes ${shapeText(a.shape)} and ${shapeText(b.shape)} do not go together`);
+  if (!fits(a) || !fits(b))
+    throw new Error(`shapes ${shapeText(a.shape)} and ${shapeText(b.shape)} do not go together`);
   const [left, right] = [spreadTo(a, shape), spreadTo(b, shape)];
   return mapped(left, (x, i) => f(x, right.data[i]));
 }
 
 /** a @ b for vectors and matrices. */
 function matrixProduct(a, b) {
-  if (!a.shape.length || !b.shape.length || a.shape.length > 2 || b.shape.length > 2) throw new Error("@ takes vectors and matrices");
+  if (!a.shape.length || !b.shape.length || a.shape.length > 2 || b.shape.length > 2)
+    throw new Error("@ takes vectors and matrices");
   const [rows, inner] = a.shape.length === 2 ? a.shape : [1, a.shape[0]];
   const [length, columns] = b.shape.length === 2 ? b.shape : [b.shape[0], 1];
-  if (inner !== length) throw new Error(`${shapeText(a.shape)} @ ${shapeText(b.shape)} does not fit: ${inner} against ${length}`);
+  if (inner !== length)
+    throw new Error(`${shapeText(a.shape)} @ ${shapeText(b.shape)} does not fit: ${inner} against ${length}`);
   const y = arrayOf([...a.shape.slice(0, -1), ...b.shape.slice(1)]);
   for (let i = 0; i < rows; i += 1) {
     for (let j = 0; j < columns; j += 1) {
@@ -235,8 +244,20 @@ function reduced(name, x, axis = null) {
   if (!(at in x.shape)) throw new Error(`there is no axis ${axis.data[0]} in ${shapeText(x.shape)}`);
   const lines = new Map();
   const shape = x.shape.filter((_, i) => i !== at);
-  x.data.forEach((number, i) => pushTo(lines, flatOf(placeOf(i, x.shape).filter((_, k) => k !== at), shape), number));
-  return arrayOf(shape, Float64Array.from({ length: sizeOf(shape) }, (_, i) => REDUCTIONS[name](lines.get(i))));
+  x.data.forEach((number, i) =>
+    pushTo(
+      lines,
+      flatOf(
+        placeOf(i, x.shape).filter((_, k) => k !== at),
+        shape,
+      ),
+      number,
+    ),
+  );
+  return arrayOf(
+    shape,
+    Float64Array.from({ length: sizeOf(shape) }, (_, i) => REDUCTIONS[name](lines.get(i))),
+  );
 }
 
 function callFunction(name, parts) {

@@ -35,7 +35,10 @@ function showNumber(array, options) {
   const text = exactNumber(array.data[0], array.dtype);
   return dom(
     "span",
-    { class: `array-number ${signOf(array.data[0])}`, title: `${text}  ${shapeText(array.shape)} ${array.dtype ?? ""}` },
+    {
+      class: `array-number ${signOf(array.data[0])}`,
+      title: `${text}  ${shapeText(array.shape)} ${array.dtype ?? ""}`,
+    },
     options.digits ? shortNumber(array.data[0], options.digits) : shortNumber(array.data[0]),
   );
 }
@@ -73,7 +76,8 @@ function addMaps(state, count) {
   maps.replaceChildren();
   maps.style.setProperty("--maps", outer.length === 2 && outer[1] <= 8 ? outer[1] : "auto-fill");
   maps.classList.toggle("grid", outer.length > 0);
-  for (let index = 0; index < Math.min(count, total); index += 1) maps.append(oneMap(state, index, outer, rows, columns));
+  for (let index = 0; index < Math.min(count, total); index += 1)
+    maps.append(oneMap(state, index, outer, rows, columns));
   if (total <= count) return;
   const more = dom("button", { type: "button", class: "quiet", onclick: () => addMaps(state, total) });
   more.textContent = `show all ${total} maps`;
@@ -84,8 +88,7 @@ function addMaps(state, count) {
 function oneMap(state, index, outer, rows, columns) {
   const offset = index * rows * columns;
   const place = outer.length ? placeOf(index, outer) : [];
-  const numbered =
-    rows <= NUMBERED.rows && columns <= NUMBERED.columns && state.shown.data.length <= NUMBERED.cells;
+  const numbered = rows <= NUMBERED.rows && columns <= NUMBERED.columns && state.shown.data.length <= NUMBERED.cells;
   const map = numbered ? numberMap(state, offset, rows, columns) : canvasMap(state, offset, rows, columns);
   const frame = dom("div", { class: "array-frame" }, map, dom("i", { class: "array-cursor", hidden: true }));
   Object.assign(frame.style, frameWidth(numbered, rows, columns));
@@ -188,7 +191,9 @@ function arrayTools(state) {
   if (stats.largest) bar.append(legendOf(stats));
   if (array.summary) {
     const norm = shortNumber(stats.norm);
-    bar.append(dom("small", {}, `${shapeText(array.shape)}, too large to send whole: a small picture of it; norm ${norm}`));
+    bar.append(
+      dom("small", {}, `${shapeText(array.shape)}, too large to send whole: a small picture of it; norm ${norm}`),
+    );
   }
   bar.append(state.readout);
   if (!array.summary) bar.append(copyButton("copy as NumPy", () => numpyText(array, state.options.name)));

@@ -4,7 +4,15 @@ PANELS.push({
   id: "live",
   title: "Live",
   make(app) {
-    const panel = { app, overrides: new Map(), applied: false, id: null, flat: 0, reach: 1, leaves: draggableLeaves(app) };
+    const panel = {
+      app,
+      overrides: new Map(),
+      applied: false,
+      id: null,
+      flat: 0,
+      reach: 1,
+      leaves: draggableLeaves(app),
+    };
     this.panel = panel;
     panel.root = dom("div", { class: "live-panel" });
     panel.body = dom("div", { class: "live-body" });
@@ -44,8 +52,11 @@ function blockedNote(app) {
   const { blocked } = livePart(app);
   const ops = [...new Set(blocked.values())];
   if (!ops.length) return "";
-  const leaves = leavesOf(app).filter((value) => blocked.has(value.id)).map((value) => value.name);
-  const names = leaves.length > 6 ? `${leaves.slice(0, 6).join(", ")} and ${leaves.length - 6} more` : leaves.join(", ");
+  const leaves = leavesOf(app)
+    .filter((value) => blocked.has(value.id))
+    .map((value) => value.name);
+  const names =
+    leaves.length > 6 ? `${leaves.slice(0, 6).join(", ")} and ${leaves.length - 6} more` : leaves.join(", ");
   const cannot = `Not run again in this page: ${ops.join("; ")}`;
   return names ? `${cannot}. What lies upstream keeps its recorded numbers: ${names}.` : `${cannot}.`;
 }
@@ -79,18 +90,36 @@ function buildLive(panel) {
   const value = panel.app.value(panel.id);
   const name = elementName(value.name, panel.flat, value.shape);
   panel.picker = dom("div", { class: "live-picker" });
-  panel.slider = dom("input", { type: "range", step: "any", "aria-label": `drag ${name}`, oninput: () => moveTo(panel, Number(panel.slider.value)) });
-  panel.field = dom("input", { type: "number", step: "any", "aria-label": `value of ${name}`, onchange: () => typeValue(panel) });
+  panel.slider = dom("input", {
+    type: "range",
+    step: "any",
+    "aria-label": `drag ${name}`,
+    oninput: () => moveTo(panel, Number(panel.slider.value)),
+  });
+  panel.field = dom("input", {
+    type: "number",
+    step: "any",
+    "aria-label": `value of ${name}`,
+    onchange: () => typeValue(panel),
+  });
   panel.slider.addEventListener("keydown", (event) => stepSlider(panel, event));
   const zoom = (factor) => () => ((panel.reach *= factor), (panel.around = null), drawLive(panel));
-  const again = dom("button", { type: "button", class: "quiet", onclick: () => chooseLeaf(panel, panel.id, panel.flat) }, "measure from here");
+  const again = dom(
+    "button",
+    { type: "button", class: "quiet", onclick: () => chooseLeaf(panel, panel.id, panel.flat) },
+    "measure from here",
+  );
   const row = dom(
     "div",
     { class: "live-drag" },
     dom("b", {}, name),
     panel.slider,
     panel.field,
-    dom("button", { type: "button", class: "quiet", onclick: zoom(0.1), title: "a tenth of the range: the curve grows straight" }, "zoom in"),
+    dom(
+      "button",
+      { type: "button", class: "quiet", onclick: zoom(0.1), title: "a tenth of the range: the curve grows straight" },
+      "zoom in",
+    ),
     dom("button", { type: "button", class: "quiet", onclick: zoom(10) }, "zoom out"),
     again,
   );
@@ -147,7 +176,8 @@ function drawLive(panel) {
   const { app, start, reach } = panel;
   const value = app.value(panel.id);
   const name = elementName(value.name, panel.flat, value.shape);
-  if (app.hidden.size) return void panel.table.replaceChildren(dom("caption", {}, "Off while you predict: it would tell."));
+  if (app.hidden.size)
+    return void panel.table.replaceChildren(dom("caption", {}, "Off while you predict: it would tell."));
   const now = app.valueOf(panel.id);
   panel.x = now.data[panel.flat];
   drawPicker(panel, now);
@@ -177,7 +207,12 @@ function feltRows(panel, name, loss) {
   const predicted = start.slope * step;
   const truth = loss - start.loss;
   const row = (label, number, kind = "", write = signedNumber) =>
-    dom("tr", { class: kind }, dom("th", { scope: "row" }, label), dom("td", { "data-number": number }, write(number, 5)));
+    dom(
+      "tr",
+      { class: kind },
+      dom("th", { scope: "row" }, label),
+      dom("td", { "data-number": number }, write(number, 5)),
+    );
   return [
     row(`${output} now`, loss, "felt-now", shortNumber),
     row(`gradient ∂${output}/∂${name} at the start`, start.slope, "felt-gradient"),

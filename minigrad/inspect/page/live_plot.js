@@ -25,10 +25,16 @@ function plotAround({ points, start, x, loss, name }) {
       class: "around",
       viewBox: `0 0 ${AROUND.width} ${AROUND.height + 16}`,
       role: "img",
-      "aria-label": `The loss against ${name}, with the tangent of slope ${shortNumber(start.slope)} at ${shortNumber(start.x)}`,
+      "aria-label": `The loss against ${name}; the tangent at ${shortNumber(start.x)} has slope ${shortNumber(start.slope)}`,
     },
     svgNode("polyline", { points: path, class: "around-curve" }),
-    svgNode("line", { x1: px(left), y1: inside(tangent(left)), x2: px(right), y2: inside(tangent(right)), class: "around-tangent" }),
+    svgNode("line", {
+      x1: px(left),
+      y1: inside(tangent(left)),
+      x2: px(right),
+      y2: inside(tangent(right)),
+      class: "around-tangent",
+    }),
     svgNode("line", { x1: px(x), x2: px(x), y1: inside(tangent(x)), y2: inside(loss), class: "around-gap" }),
     svgNode("circle", { cx: px(start.x), cy: py(start.loss), r: 3, class: "around-start" }),
     svgNode("circle", { cx: px(x), cy: inside(tangent(x)), r: 4, class: "around-predicted" }),
@@ -47,11 +53,14 @@ function plotHistory(losses, shown) {
   const px = (i) => 6 + (losses.length > 1 ? i / (losses.length - 1) : 0) * (width - 12);
   const py = (y) => 6 + (high > low ? (high - y) / (high - low) : 0.5) * (height - 12);
   const path = losses.map((y, i) => (Number.isFinite(y) ? `${px(i).toFixed(1)},${py(y).toFixed(1)}` : "")).join(" ");
-  const label = `Loss over ${losses.length - 1} steps, from ${shortNumber(losses[0])} to ${shortNumber(losses[losses.length - 1])}`;
+  const ends = `from ${shortNumber(losses[0])} to ${shortNumber(losses[losses.length - 1])}`;
+  const label = `Loss over ${losses.length - 1} steps, ${ends}`;
   return svgNode(
     "svg",
     { class: "around history", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
     svgNode("polyline", { points: path, class: "around-curve" }),
-    Number.isFinite(losses[shown]) ? svgNode("circle", { cx: px(shown), cy: py(losses[shown]), r: 4.5, class: "around-now" }) : null,
+    Number.isFinite(losses[shown])
+      ? svgNode("circle", { cx: px(shown), cy: py(losses[shown]), r: 4.5, class: "around-now" })
+      : null,
   );
 }

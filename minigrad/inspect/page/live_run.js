@@ -19,9 +19,17 @@ function cutGraph(app) {
   if (!dead.size) return { blocked: new Map(), forward: graph, backward: graph };
   const blocked = blockedValues(graph, dead);
   const kept = (step) => !dead.has(step.id) && !blocked.has(step.output);
-  const values = graph.values.map((v) => (app.index.maker.has(v.id) && !kept(app.index.maker.get(v.id)) ? { ...v, kind: "constant" } : v));
-  const backward = graph.backward.map((b) => (b.forward === null || kept(app.index.forward.get(b.forward)) ? b : { ...b, edges: [] }));
-  return { blocked, forward: { ...graph, values, forward: graph.forward.filter(kept) }, backward: { ...graph, backward } };
+  const values = graph.values.map((v) =>
+    app.index.maker.has(v.id) && !kept(app.index.maker.get(v.id)) ? { ...v, kind: "constant" } : v,
+  );
+  const backward = graph.backward.map((b) =>
+    b.forward === null || kept(app.index.forward.get(b.forward)) ? b : { ...b, edges: [] },
+  );
+  return {
+    blocked,
+    forward: { ...graph, values, forward: graph.forward.filter(kept) },
+    backward: { ...graph, backward },
+  };
 }
 
 /** The steps that cannot run, with the reason: forward id -> text. */
@@ -30,7 +38,11 @@ function deadSteps(app) {
   const suspects = new Set(notLive(graph, arrays));
   const dead = new Map();
   for (const step of suspects.size ? graph.forward : []) {
-    const alone = { ...graph, forward: [step], values: step.inputs.filter((id) => id !== null).map((id) => app.value(id)) };
+    const alone = {
+      ...graph,
+      forward: [step],
+      values: step.inputs.filter((id) => id !== null).map((id) => app.value(id)),
+    };
     if (!notLive(alone, arrays).length) continue;
     const large = alone.values.some((v) => v.kind !== "result" && !app.array(v.data)?.data);
     dead.set(step.id, large ? `${step.op}, whose numbers were too large to send` : step.op);

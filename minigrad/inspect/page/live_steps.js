@@ -10,7 +10,14 @@ function makeSteps(panel) {
   const chosen = new Set((parameters.length ? parameters : trained).map((value) => value.id));
   const steps = { panel, chosen, history: [], shown: 0, root: dom("section", { class: "live-steps" }) };
   steps.rate = dom("input", { type: "number", min: 0, step: "any", value: 0.1, "aria-label": "learning rate" });
-  steps.slider = dom("input", { type: "range", min: 0, max: 0, value: 0, "aria-label": "step shown", oninput: () => showStep(steps, Number(steps.slider.value)) });
+  steps.slider = dom("input", {
+    type: "range",
+    min: 0,
+    max: 0,
+    value: 0,
+    "aria-label": "step shown",
+    oninput: () => showStep(steps, Number(steps.slider.value)),
+  });
   steps.slider.addEventListener("keydown", (event) => event.stopPropagation());
   steps.plot = dom("div", { class: "live-plot" });
   steps.told = dom("output", {});
@@ -34,12 +41,17 @@ function makeSteps(panel) {
 /** Which leaves take the step; behind a fold where there are many. */
 function trainedChoices(trained, chosen) {
   const boxes = trained.map((value) => {
-    const box = dom("input", { type: "checkbox", onchange: () => (box.checked ? chosen.add(value.id) : chosen.delete(value.id)) });
+    const box = dom("input", {
+      type: "checkbox",
+      onchange: () => (box.checked ? chosen.add(value.id) : chosen.delete(value.id)),
+    });
     box.checked = chosen.has(value.id);
     return dom("label", {}, box, ` ${value.name}`);
   });
   const list = dom("div", { class: "panel-choices" }, ...boxes);
-  return boxes.length <= 6 ? list : dom("details", {}, dom("summary", {}, `${chosen.size} of ${boxes.length} learn`), list);
+  return boxes.length <= 6
+    ? list
+    : dom("details", {}, dom("summary", {}, `${chosen.size} of ${boxes.length} learn`), list);
 }
 
 /** Make `count` steps from the numbers shown now; steps that were undone by sliding back are forgotten. */
@@ -71,7 +83,12 @@ function showStep(steps, i) {
   panel.overrides = overrides;
   steps.scrub.hidden = false;
   Object.assign(steps.slider, { max: history.length - 1, value: steps.shown });
-  steps.plot.replaceChildren(plotHistory(history.map((step) => step.loss), steps.shown));
+  steps.plot.replaceChildren(
+    plotHistory(
+      history.map((step) => step.loss),
+      steps.shown,
+    ),
+  );
   steps.told.textContent = `after ${steps.shown} of ${history.length - 1} steps: loss ${shortNumber(loss, 6)}`;
   chooseLeaf(panel, panel.id, panel.flat); // the next drag is measured from here
   applyOverrides(panel);

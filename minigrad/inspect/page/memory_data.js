@@ -46,8 +46,18 @@ function eventOfMoment(app, events) {
 
 /** What each step saved, with the events of taking and freeing: [{step, taken, freed}], freed is -1 if never. */
 function savedPieces(events) {
-  const backwards = new Map(events.map((event, i) => [event, i]).filter(([e]) => e.kind === "backward").map(([e, i]) => [e.step.id, i]));
+  const backwards = new Map(
+    events
+      .map((event, i) => [event, i])
+      .filter(([e]) => e.kind === "backward")
+      .map(([e, i]) => [e.step.id, i]),
+  );
   return events
-    .map((event, taken) => ({ step: event.step, kind: event.kind, taken, freed: backwards.get(event.step.freed) ?? -1 }))
+    .map((event, taken) => ({
+      step: event.step,
+      kind: event.kind,
+      taken,
+      freed: backwards.get(event.step.freed) ?? -1,
+    }))
     .filter(({ kind, step }) => kind !== "backward" && step.saved.length);
 }

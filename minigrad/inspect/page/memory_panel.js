@@ -7,14 +7,30 @@ PANELS.push({
   title: "Memory",
   make(app) {
     const events = memoryEvents(app);
-    const panel = { app, events, pieces: savedPieces(events), largest: false, all: false, root: dom("div", { class: "memory-panel" }) };
+    const panel = {
+      app,
+      events,
+      pieces: savedPieces(events),
+      largest: false,
+      all: false,
+      root: dom("div", { class: "memory-panel" }),
+    };
     this.panel = panel;
     panel.peak = events.reduce((best, event, i) => (event.live > events[best].live ? i : best), 0);
     panel.told = dom("p", { class: "memory-told", "aria-live": "polite" });
     panel.chart = dom("div", { class: "memory-chart" });
     panel.table = dom("table", { class: "memory-table" });
-    const sort = dom("input", { type: "checkbox", onchange: () => ((panel.largest = sort.checked), drawMemory(panel)) });
-    panel.root.append(panel.told, panel.chart, dom("div", { class: "panel-choices" }, dom("label", {}, sort, " largest first")), dom("div", { class: "scroll-x" }, panel.table), memoryNotes(panel));
+    const sort = dom("input", {
+      type: "checkbox",
+      onchange: () => ((panel.largest = sort.checked), drawMemory(panel)),
+    });
+    panel.root.append(
+      panel.told,
+      panel.chart,
+      dom("div", { class: "panel-choices" }, dom("label", {}, sort, " largest first")),
+      dom("div", { class: "scroll-x" }, panel.table),
+      memoryNotes(panel),
+    );
     new ResizeObserver(oncePerFrame(() => drawMemory(panel))).observe(panel.root);
     return panel.root;
   },
@@ -25,8 +41,14 @@ PANELS.push({
 
 function memoryNotes({ events }) {
   const replayed = events.filter((event) => event.kind === "replay").length;
-  const again = replayed ? ` ${replayed} steps behind checkpoints kept nothing, and ran again when the backward pass needed them.` : "";
-  return dom("p", { class: "quiet-text" }, `Inputs and parameters live anyway and do not count; an array that several steps save counts once.${again}`);
+  const again = replayed
+    ? ` ${replayed} steps behind checkpoints kept nothing, and ran again when the backward pass needed them.`
+    : "";
+  return dom(
+    "p",
+    { class: "quiet-text" },
+    `Inputs and parameters live anyway and do not count; an array that several steps save counts once.${again}`,
+  );
 }
 
 function drawMemory(panel) {
@@ -89,13 +111,19 @@ function memoryKey(event, now, put) {
 }
 
 function eventText(app, { kind, step }) {
-  return kind === "backward" ? `back through ${app.value(step.value).name}` : `${kind === "replay" ? "replay of " : ""}${step.op} makes ${app.value(step.output).name}`;
+  return kind === "backward"
+    ? `back through ${app.value(step.value).name}`
+    : `${kind === "replay" ? "replay of " : ""}${step.op} makes ${app.value(step.output).name}`;
 }
 
 /** Stripes, so that a replay is told from the rest without its colour. */
 function hatching() {
   const stripe = svgNode("path", { d: "M0,6 L6,0", class: "hatch" });
-  const pattern = svgNode("pattern", { id: "memory-hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse" }, stripe);
+  const pattern = svgNode(
+    "pattern",
+    { id: "memory-hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse" },
+    stripe,
+  );
   return svgNode("defs", {}, pattern);
 }
 
@@ -109,7 +137,7 @@ function memoryScale(most, width, y) {
 /** One area for each run of steps of one kind. */
 function memoryAreas(events, x, y) {
   const areas = [];
-  for (let from = 0; from < events.length; ) {
+  for (let from = 0; from < events.length;) {
     const { kind } = events[from];
     let to = from;
     let path = `M${x(from).toFixed(1)},${y(0)}`;
@@ -132,8 +160,18 @@ function memoryMarks({ events, peak }, now, { x, y, step, width }) {
   const below = LANE.top + LANE.height + 15;
   return [
     svgNode("circle", { cx: middle(peak), cy: y(events[peak].live), r: 3.5, class: "memory-peak" }),
-    svgNode("text", { x: Math.min(width - 60, Math.max(LANE.left, middle(peak))), y: LANE.top - 8, "text-anchor": "middle" }, `peak ${bytesText(events[peak].live)}`),
-    svgNode("line", { x1: middle(now), x2: middle(now), y1: LANE.top - 2, y2: LANE.top + LANE.height, class: "memory-cursor" }),
+    svgNode(
+      "text",
+      { x: Math.min(width - 60, Math.max(LANE.left, middle(peak))), y: LANE.top - 8, "text-anchor": "middle" },
+      `peak ${bytesText(events[peak].live)}`,
+    ),
+    svgNode("line", {
+      x1: middle(now),
+      x2: middle(now),
+      y1: LANE.top - 2,
+      y2: LANE.top + LANE.height,
+      class: "memory-cursor",
+    }),
     svgNode("circle", { cx: middle(now), cy: y(events[now].live), r: 4.5, class: "memory-dot" }),
     svgNode("text", { x: (x(0) + x(turn)) / 2, y: below, "text-anchor": "middle" }, "forward →"),
     svgNode("text", { x: (x(turn) + x(events.length)) / 2, y: below, "text-anchor": "middle" }, "backward →"),
@@ -144,10 +182,26 @@ function memoryTable(panel, now) {
   const { app, pieces, largest, all } = panel;
   const rows = largest ? [...pieces].sort((a, b) => b.step.bytes - a.step.bytes) : pieces;
   const shown = all ? rows : rowsAround(rows, now, largest);
-  const head = dom("tr", {}, ["step", "keeps", "bytes", "freed by", ""].map((text) => dom("th", { scope: "col" }, text)));
+  const head = dom(
+    "tr",
+    {},
+    ["step", "keeps", "bytes", "freed by", ""].map((text) => dom("th", { scope: "col" }, text)),
+  );
   const more = rows.length - shown.length;
-  const button = dom("button", { type: "button", class: "quiet", onclick: () => ((panel.all = true), drawMemory(panel)) }, `show all ${rows.length}`);
-  return [dom("thead", {}, head), dom("tbody", {}, shown.map((piece) => memoryRow(app, panel, piece, now)), more > 0 ? dom("tr", {}, dom("td", { colspan: 5 }, button)) : null)];
+  const button = dom(
+    "button",
+    { type: "button", class: "quiet", onclick: () => ((panel.all = true), drawMemory(panel)) },
+    `show all ${rows.length}`,
+  );
+  return [
+    dom("thead", {}, head),
+    dom(
+      "tbody",
+      {},
+      shown.map((piece) => memoryRow(app, panel, piece, now)),
+      more > 0 ? dom("tr", {}, dom("td", { colspan: 5 }, button)) : null,
+    ),
+  ];
 }
 
 /** At most a screenful of rows: those about the current step. */
@@ -160,7 +214,8 @@ function rowsAround(rows, now, largest) {
 
 function memoryRow(app, panel, { step, kind, taken, freed }, now) {
   const state = now < taken ? "later" : freed >= 0 && now >= freed ? "freed" : "held";
-  const link = (i, text) => dom("a", { href: "#", onclick: (event) => (event.preventDefault(), app.go(panel.events[i].moment)) }, text);
+  const link = (i, text) =>
+    dom("a", { href: "#", onclick: (event) => (event.preventDefault(), app.go(panel.events[i].moment)) }, text);
   const name = app.value(step.output).name;
   const freeing = freed < 0 ? "never" : link(freed, `back through ${app.value(panel.events[freed].step.value).name}`);
   return dom(

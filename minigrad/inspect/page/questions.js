@@ -48,7 +48,8 @@ function askedElement(truth, at) {
 /** How many questions a walk from here has. */
 function countQuestions(app, from, mode) {
   let count = 0;
-  for (let question = nextQuestion(app, from, mode); question; question = nextQuestion(app, question.moment + 1, mode)) count += 1;
+  for (let question = nextQuestion(app, from, mode); question; question = nextQuestion(app, question.moment + 1, mode))
+    count += 1;
   return count;
 }
 
@@ -94,7 +95,10 @@ function hintsFor(app, question) {
   if (question.kind === "value" && arrivals.length > 1) {
     hints.unshift(`${arrivals.length} paths meet here: each sends its share, and the shares are added.`);
   }
-  const numbers = arrivals.slice(0, 4).map((a) => factorsText(app, a)).filter(Boolean);
+  const numbers = arrivals
+    .slice(0, 4)
+    .map((a) => factorsText(app, a))
+    .filter(Boolean);
   if (numbers.length === arrivals.length) hints.push(`In numbers: ${numbers.join(" + ")}.`);
   return hints;
 }

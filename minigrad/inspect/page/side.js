@@ -13,7 +13,7 @@ class Side {
       this.tabs,
       this.panes,
     );
-    this.parts = panelsInOrder().map((panel) => this.add(panel));
+    this.parts = panelsInOrder(app).map((panel) => this.add(panel));
     app.on("any", () => this.update());
     this.choose(this.parts[0]?.panel.id);
   }
@@ -47,8 +47,8 @@ class Side {
   }
 }
 
-/** Value and source first, the others as they come. */
-function panelsInOrder() {
+/** Value and source first, the others as they come, if this graph has something for them to show. */
+function panelsInOrder(app) {
   const place = (panel) => ["value", "source"].indexOf(panel.id) + 1 || 9;
-  return [...PANELS].sort((a, b) => place(a) - place(b));
+  return PANELS.filter((panel) => panel.relevant?.(app) ?? true).sort((a, b) => place(a) - place(b));
 }

@@ -57,7 +57,10 @@ function offerMeasures(bars) {
 }
 
 function chooseMeasure(bars, measure) {
-  bars.measure = measure === "along" ? measure : Math.max(0, Math.min(measure | 0, sizeOf(bars.app.graph.values[bars.id].shape) - 1));
+  bars.measure =
+    measure === "along"
+      ? measure
+      : Math.max(0, Math.min(measure | 0, sizeOf(bars.app.graph.values[bars.id].shape) - 1));
   bars.elementField.hidden = measure === "along";
   drawTimeBars(bars);
 }
@@ -92,7 +95,10 @@ function barsText(bars, steps, { total, kept, cosine }) {
   const whole = [dom("b", {}, what), ` = ${shortNumber(total, 6)}, the sum of ${steps.length} contributions. `];
   if (bars.cut === 0) return [...whole, "Drag the cut to leave the earliest ones out."];
   const share = total ? ` (${shortNumber((100 * kept) / total, 3)} % of it)` : "";
-  const angle = cosine === null || sizeOf(shape) === 1 ? "" : ` It points the same way up to a cosine of ${shortNumber(cosine, 4)}.`;
+  const angle =
+    cosine === null || sizeOf(shape) === 1
+      ? ""
+      : ` It points the same way up to a cosine of ${shortNumber(cosine, 4)}.`;
   return [...whole, "Without what lies before ", dom("b", {}, when), `: ${shortNumber(kept, 6)}${share}.${angle}`];
 }
 
@@ -134,7 +140,9 @@ function barsScale(low, high, y) {
   const clear = (x) => x === 0 || Math.abs(y(x) - y(0)) > 11;
   return [low, 0, high]
     .filter((x, i, all) => all.indexOf(x) === i && clear(x))
-    .map((x) => svgNode("text", { x: BARS.left - 6, y: y(x) + 4, "text-anchor": "end", class: "tick" }, shortNumber(x, 3)));
+    .map((x) =>
+      svgNode("text", { x: BARS.left - 6, y: y(x) + 4, "text-anchor": "end", class: "tick" }, shortNumber(x, 3)),
+    );
 }
 
 /** The contribution of one time step; before the cut it is pale and dashed. */
@@ -154,7 +162,12 @@ function oneBar(bars, steps, x, i, step, y) {
   );
   const every = [1, 2, 5, 10, 20, 50].find((n) => n * step >= 22) || 100;
   if (i % every) return [bar];
-  const text = svgNode("text", { x: BARS.left + (i + 0.5) * step, y: BARS.height + 34, "text-anchor": "middle", class: "tick" });
+  const text = svgNode("text", {
+    x: BARS.left + (i + 0.5) * step,
+    y: BARS.height + 34,
+    "text-anchor": "middle",
+    class: "tick",
+  });
   text.textContent = steps[i].timed ? String(steps[i].time) : String(i + 1);
   return [bar, text];
 }
@@ -171,7 +184,11 @@ function sumBar(label, x, left, y, pale) {
       class: `bar sum ${signOf(x)}${pale ? " kept" : ""}`,
     }),
     svgNode("text", { x: middle, y: BARS.height + 34, "text-anchor": "middle", class: "tick" }, label),
-    svgNode("text", { x: middle, y: y(x) + (x < 0 ? 12 : -5), "text-anchor": "middle", class: "tick" }, shortNumber(x, 3)),
+    svgNode(
+      "text",
+      { x: middle, y: y(x) + (x < 0 ? 12 : -5), "text-anchor": "middle", class: "tick" },
+      shortNumber(x, 3),
+    ),
   ];
 }
 

@@ -45,7 +45,10 @@ function changePerStep(norms) {
 
 /** The smallest and largest power of ten among the positive norms, as whole numbers; at least one apart. */
 function decades(rows) {
-  const powers = rows.flatMap((row) => row.norms).filter((x) => x > 0 && Number.isFinite(x)).map(Math.log10);
+  const powers = rows
+    .flatMap((row) => row.norms)
+    .filter((x) => x > 0 && Number.isFinite(x))
+    .map(Math.log10);
   if (!powers.length) return { low: 0, high: 1 };
   const [low, high] = [Math.floor(Math.min(...powers)), Math.ceil(Math.max(...powers))];
   return { low, high: high > low ? high : low + 1 };

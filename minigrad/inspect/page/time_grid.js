@@ -6,17 +6,21 @@ const GRID = { label: 96, right: 54, row: 30, top: 20, plot: 130, most: 12 };
 PANELS.push({
   id: "time",
   title: "Through time",
-  /** Only graphs with something in time, or with a value used several times, have this panel. */
-  relevant: (app) => app.page.times.length > 0 || sharedValues(app).length > 0,
+  /** Only graphs with something in time have this panel. */
+  relevant: (app) => app.page.times.length > 0,
   make(app) {
-    const panel = { wanted: "gradient", rows: timeRows(app), all: false, reached: false, root: dom("div", { class: "time-panel" }) };
+    const panel = {
+      wanted: "gradient",
+      rows: timeRows(app),
+      all: false,
+      reached: false,
+      root: dom("div", { class: "time-panel" }),
+    };
     this.panel = panel;
     panel.chart = dom("div", { class: "time-chart" });
     panel.readout = dom("output", { class: "time-readout", "aria-live": "polite" });
     panel.verdicts = dom("div", { class: "time-verdicts" });
-    if (app.page.times.length) {
-      panel.root.append(timeChoices(app, panel), panel.verdicts, panel.chart, panel.readout);
-    } else panel.root.append(dom("p", { class: "quiet-text" }, "No value of this graph stands in a sequence."));
+    panel.root.append(timeChoices(app, panel), panel.verdicts, panel.chart, panel.readout);
     panel.bars = makeTimeBars(app);
     if (panel.bars) panel.root.append(panel.bars.root);
     new ResizeObserver(oncePerFrame(() => drawTime(app, panel))).observe(panel.root);
@@ -51,8 +55,11 @@ function timeChoices(app, panel) {
 /** Draw grid and lines anew: some hundred rectangles at most a row, so no bookkeeping. */
 function drawTime(app, panel) {
   if (!app.page.times.length || !panel.root.clientWidth) return null;
-  const rows = rowsShown(panel).map((row) => normsOfRow(app, row, panel.wanted)).filter((row) => row.norms.some((norm) => norm !== null));
-  if (!rows.length) return panel.chart.replaceChildren(dom("p", { class: "quiet-text" }, "No gradient is known here yet."));
+  const rows = rowsShown(panel)
+    .map((row) => normsOfRow(app, row, panel.wanted))
+    .filter((row) => row.norms.some((norm) => norm !== null));
+  if (!rows.length)
+    return panel.chart.replaceChildren(dom("p", { class: "quiet-text" }, "No gradient is known here yet."));
   if (panel.reached) rows.forEach((row) => hideNotReached(app, panel, row));
   const first = Math.min(...rows.map((row) => row.ids.findIndex((id) => id !== null)));
   const steps = Math.max(...rows.map((row) => row.ids.length)) - first;
@@ -70,7 +77,11 @@ function drawTime(app, panel) {
   const hadFocus = panel.chart.contains(document.activeElement);
   panel.verdicts.replaceChildren(...rows.slice(0, 3).map((row) => verdictOf(row, panel)));
   const picture = timePicture(app, panel, view);
-  panel.chart.replaceChildren(timeLegend(view, panel), dom("div", { class: "scroll-x" }, picture), ...moreRows(app, panel));
+  panel.chart.replaceChildren(
+    timeLegend(view, panel),
+    dom("div", { class: "scroll-x" }, picture),
+    ...moreRows(app, panel),
+  );
   if (hadFocus) picture.focus({ preventScroll: true });
   return null;
 }
@@ -166,7 +177,8 @@ function timePicture(app, panel, view) {
 function timeText(view, panel) {
   const told = view.rows.map((row) => {
     const change = panel.wanted === "gradient" ? changePerStep(row.norms) : null;
-    return `${row.name}, ${stepsOfRow(row)} steps${change ? `, times ${shortNumber(change.ratio, 3)} a step back, ${change.told}` : ""}`;
+    const told = change ? `, times ${shortNumber(change.ratio, 3)} a step back, ${change.told}` : "";
+    return `${row.name}, ${stepsOfRow(row)} steps${told}`;
   });
   return `Norms over time. ${told.join(". ")}. Arrow keys read the cells, Enter goes there.`;
 }
@@ -176,7 +188,9 @@ function timeTicks({ first, steps, cell }) {
   const every = [1, 2, 5, 10, 20, 50, 100].find((n) => n * cell >= 22) || 100;
   const group = svgNode("g", { class: "axis" });
   for (let t = Math.ceil(first / every) * every; t < first + steps; t += every) {
-    group.append(svgNode("text", { x: GRID.label + (t - first + 0.5) * cell, y: 13, "text-anchor": "middle" }, String(t)));
+    group.append(
+      svgNode("text", { x: GRID.label + (t - first + 0.5) * cell, y: 13, "text-anchor": "middle" }, String(t)),
+    );
   }
   group.append(svgNode("text", { x: GRID.label - 8, y: 13, "text-anchor": "end" }, "t ="));
   return group;
@@ -187,7 +201,9 @@ function timeColumn(view, bottom) {
   if (view.time === null || view.time < view.first) return [];
   const width = Math.max(3, view.cell);
   const x = GRID.label + (view.time - view.first) * view.cell + (view.cell - width) / 2 - 1;
-  return [svgNode("rect", { x, y: GRID.top - 2, width: width + 1, height: bottom - GRID.top + 2, class: "time-column" })];
+  return [
+    svgNode("rect", { x, y: GRID.top - 2, width: width + 1, height: bottom - GRID.top + 2, class: "time-column" }),
+  ];
 }
 
 /** The label and the cells of one sequence. */
@@ -197,7 +213,9 @@ function timeRow(app, panel, view, row, r) {
   const label = svgNode("text", { x: 0, y: y + 13, class: "row-name" }, cutText(row.name, 14));
   const told = change ? `×${shortNumber(change.ratio, 3)} a step` : `${stepsOfRow(row)} steps`;
   const small = svgNode("text", { x: 0, y: y + 25, class: "row-told" }, told);
-  const cells = row.norms.map((norm, t) => (row.ids[t] === null ? null : timeCell(app, panel, view, { row, r, t, norm, y })));
+  const cells = row.norms.map((norm, t) =>
+    row.ids[t] === null ? null : timeCell(app, panel, view, { row, r, t, norm, y }),
+  );
   return [label, small, ...cells.filter(Boolean)];
 }
 
@@ -221,7 +239,8 @@ function timeCell(app, panel, view, { row, r, t, norm, y }) {
     onclick: () => goToCell(app, panel, id),
     onpointerenter: () => tellCell(panel, view, r, t),
   });
-  if (along !== null) cell.style.fill = `color-mix(in oklab, ${view.colour} ${(100 * along).toFixed(1)}%, var(--paper))`;
+  if (along !== null)
+    cell.style.fill = `color-mix(in oklab, ${view.colour} ${(100 * along).toFixed(1)}%, var(--paper))`;
   return cell;
 }
 
@@ -254,45 +273,4 @@ function moveInGrid(app, panel, view, event) {
   } else return;
   event.preventDefault();
   event.stopPropagation();
-}
-
-/** The norms as lines over time, on a scale of powers of ten. */
-function timeLines(view, top) {
-  const { low, high } = view.scale;
-  const x = (t) => GRID.label + (t - view.first + 0.5) * view.cell;
-  const y = (norm) => top + GRID.plot * (1 - alongScale(norm, view.scale));
-  const parts = [];
-  const every = Math.ceil((high - low) / 5);
-  for (let power = low; power <= high; power += every) {
-    const at = y(10 ** power);
-    parts.push(svgNode("line", { x1: GRID.label, x2: x(view.first + view.steps - 0.5), y1: at, y2: at, class: "rule" }));
-    parts.push(svgNode("text", { x: GRID.label - 6, y: at + 4, "text-anchor": "end", class: "tick" }, powerText(power)));
-  }
-  view.rows.forEach((row, r) => parts.push(...timeLine(view, row, r, x, y)));
-  return [...parts, ...lineNames(view, x, y)];
-}
-
-/** The names at the lines' ends, moved apart where they would lie on one another. */
-function lineNames(view, x, y) {
-  const ends = view.rows.map((row) => ({ row, t: row.norms.findLastIndex((norm) => norm > 0) })).filter(({ t }) => t >= 0);
-  const names = ends.map(({ row, t }) => ({ text: cutText(row.name.split(".").at(-1), 8), left: x(t) + 8, at: y(row.norms[t]) + 4 }));
-  names.sort((a, b) => a.at - b.at);
-  names.forEach((name, i) => (name.at = Math.max(name.at, i ? names[i - 1].at + 11 : 0)));
-  return names.map(({ text, left, at }) => svgNode("text", { x: left, y: at, class: "line-name" }, text));
-}
-
-/** One line; rows are told apart by their dashes. */
-function timeLine(view, row, r, x, y) {
-  const points = row.norms.map((norm, t) => (norm > 0 ? [x(t), y(norm), row.ids[t]] : null)).filter(Boolean);
-  if (!points.length) return [];
-  const line = svgNode("polyline", {
-    points: points.map(([px, py]) => `${px.toFixed(1)},${py.toFixed(1)}`).join(" "),
-    class: "time-line",
-    "stroke-dasharray": ["", "6 3", "2 3", "8 3 2 3"][r % 4],
-  });
-  line.style.stroke = view.colour;
-  const dots = points.map(([cx, cy, id]) =>
-    view.cell > 9 ? svgNode("circle", { cx, cy, r: id === view.now ? 5 : 2.4, style: `fill: ${view.colour}` }) : null,
-  );
-  return [line, ...dots.filter(Boolean)];
 }
