@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.op import REGISTRY, Op
+from ..formulas import formula_of
 from ..opened import can_open, opened
 from ..record import Backward, Edge, Forward, Recipe, Value
 from .lower import encode_meta, lower
@@ -33,7 +34,8 @@ def encode(trace: Any, title: str) -> dict[str, Any]:
         "dtype": str(trace.output.dtype),
         "engine": "minigrad",
         "graph": graph,
-        "sources": _sources(graph),
+        "sources": (sources := _sources(graph)),
+        "words": {op: formula_of(op).words for op in sources},
         "modules": trace.classes,
         "times": [{"name": name, "values": [v.id for v in group]} for name, group in trace.sequences.items()],
         "exercises": _exercises(trace, arrays),
@@ -115,6 +117,7 @@ class Graph:
         edges = sum(len(step.edges) for step in trace.backward)
         self.with_local = edges <= MOST_EDGES_WITH_LOCAL
         self.live = {id(row.step): row.live for row in trace.memory.rows}
+        self.gathered: dict[int, np.ndarray] = {}  # by value, while its edges are written in their order
 
     def encoded(self) -> dict[str, Any]:
         trace = self.trace
@@ -194,9 +197,10 @@ class Graph:
 
     def edge(self, e: Edge) -> dict[str, Any]:
         last = e.order == len(e.input.contributions) - 1
-        total = (
-            e.sent if e.order == 0 else e.input.grad if last else e.total if e.sent.size <= SMALL else None
-        )
+        total = e.sent if e.order == 0 else e.input.grad if last else None
+        if e.sent.size <= SMALL:
+            so_far = total if total is not None else self.gathered[e.input.id] + e.sent
+            total = self.gathered[e.input.id] = so_far
         return {
             "input": e.input.id,
             "arg": e.arg,
