@@ -300,3 +300,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     with pytest.raises(OSError, match="cannot write") as caught:
         PICTURES["filters"](tmp_path / "file" / "p.png")
     assert "\n" not in str(caught.value)
+
+
+def test_a_notebook_shows_a_picture_without_pyplot():
+    picture = inspect.curves({"a": [1.0, 2.0]})
+    assert picture._repr_png_().startswith(b"\x89PNG")

@@ -25,15 +25,29 @@ GREEN, ORANGE, PURPLE, SKY = "#009E73", "#E69F00", "#CC79A7", "#56B4E9"
 SERIES = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, INK)
 DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (9, 3)))
 PALE = "#e3e7ec"
+NOTEBOOK_DPI = 80
 
 
 def new_figure(width: float, height: float) -> Any:
-    """An empty figure that belongs to no window system."""
+    """An empty figure that belongs to no window system, and that a notebook shows by itself."""
+    return _figure_class()(figsize=(width, height), dpi=144, layout="constrained", facecolor="white")
+
+
+def _figure_class() -> type:
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError("plots: Matplotlib is not installed; run: pip install 'minigrad[train]'") from None
-    return Figure(figsize=(width, height), dpi=144, layout="constrained", facecolor="white")
+
+    class Shown(Figure):
+        """A figure that a notebook shows even where pyplot was never imported."""
+
+        def _repr_png_(self) -> bytes:
+            data = io.BytesIO()
+            self.savefig(data, format="png", dpi=NOTEBOOK_DPI)
+            return data.getvalue()
+
+    return Shown
 
 
 def picture_grid(count: int, per_row: int, cell: float, label: float = 0.16) -> tuple[Any, list[Any]]:
