@@ -37,7 +37,7 @@ def encode(trace: Any, title: str) -> dict[str, Any]:
         "sources": (sources := _sources(graph)),
         "words": {op: formula_of(op).words for op in sources},
         "modules": trace.classes,
-        "times": [{"name": name, "values": [v.id for v in group]} for name, group in trace.sequences.items()],
+        "times": _times(trace),
         "exercises": _exercises(trace, arrays),
     }
     return {**page, "arrays": arrays.encoded()}
@@ -183,7 +183,8 @@ class Graph:
             return None
         inner = opened(f.output)
         graph = Graph(inner, self.arrays).encoded()
-        return {**graph, "inputs": [None if v is None else v.id for v in inner.inputs]}
+        inputs = [None if v is None else v.id for v in inner.inputs]
+        return {**graph, "inputs": inputs, "times": _times(inner)}
 
     def backward(self, b: Backward) -> dict[str, Any]:
         return {
@@ -222,6 +223,11 @@ class Graph:
         if local is None:
             return told
         return {**told, "kind": "elementwise" if elementwise else "jacobian", "data": self.arrays(local)}
+
+
+def _times(trace: Any) -> list[dict[str, Any]]:
+    """What stands at each time step, by number: the sequences of a trace."""
+    return [{"name": name, "values": [v.id for v in group]} for name, group in trace.sequences.items()]
 
 
 def _sources(graph: dict[str, Any]) -> dict[str, str]:
