@@ -89,7 +89,9 @@ def models():
     mg.manual_seed(0)
     lstm = nn.LSTM(3, 4, num_layers=2, bidirectional=True)
     block = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.3, batch_first=True)
-    norm = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 2))
+    norm = nn.Sequential(
+        nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 2)
+    )
     lenet = LeNet5()
     return [
         (lenet, lambda x: F.cross_entropy(lenet(x), mg.tensor([3])), (1, 1, 32, 32)),
@@ -114,9 +116,13 @@ def test_gradients_are_bitwise_those_of_backward(number):
     y = loss(x)
     y.backward()
     assert (t.loss.data == y.detach().numpy()).all()
-    assert (t[next(v for v in t.values if v.kind == "input" and v.shape == x.shape)].grad == x.grad.numpy()).all()
+    assert (
+        t[next(v for v in t.values if v.kind == "input" and v.shape == x.shape)].grad == x.grad.numpy()
+    ).all()
     for name, p in module.named_parameters():
-        assert (t[next(n for n in t.grads if n == name or n.endswith("." + name))].grad == p.grad.numpy()).all(), name
+        assert (
+            t[next(n for n in t.grads if n == name or n.endswith("." + name))].grad == p.grad.numpy()
+        ).all(), name
     for name, b in module.named_buffers():
         assert (b.numpy() == after[name]).all()
     assert not any(m._hooks.get("before") or m._hooks.get("after") for m in module.modules())
@@ -191,6 +197,37 @@ def test_a_variable_bound_again_gets_a_number():
 
     t = mg.trace(f, [1.0, 2.0])
     assert [v.name for v in t.values] == ["x", "x.2", "x.3", "loss"]
+
+
+BIAS = mg.tensor(np.ones((2, 1)), requires_grad=True)
+
+
+def test_the_library_s_word_for_a_constant_is_not_taken_for_the_reader_s():
+    """matmul(a, b) calls its constant b; so does the reader a bias, which is no sequence over time."""
+
+    def f(W, U, b):
+        h = mg.tensor(np.zeros((2, 1)))
+        for t in range(3):
+            h = mg.tanh(W @ h + U @ mg.tensor(np.full((2, 1), t)) + b + BIAS)
+        return h.sum()
+
+    trace = mg.trace(f, np.eye(2), np.eye(2), np.ones((2, 1)))
+    assert set(trace.grads) == {"W", "U", "b", "BIAS"}
+    assert [v.name for v in trace.sequences["h"]] == ["h@0", "h@1", "h@2", "h@3"]
+    assert not {"a", "b"} & set(trace.sequences)
+
+
+@pytest.mark.parametrize("layer, names", [(nn.LSTM, "hcifgo"), (nn.GRU, "hrzn"), (nn.RNN, "h")])
+def test_a_fused_walk_over_time_opens_into_steps_by_name(layer, names):
+    model = layer(2, 3)
+    inside = mg.trace(lambda x: model(x)[0].sum(), np.ones((4, 1, 2), "f4")).opened(
+        layer.__name__.lower() + "_sequence"
+    )
+    for name in names:
+        steps = [v for v in inside.sequences[name] if v.made_by]
+        assert [v.time for v in steps] == [1, 2, 3, 4]
+    before = inside.sequences["h"][-2]
+    assert before in [i for f in inside.forward for i in f.inputs if f.output.time == 4]
 
 
 def test_numbers_are_their_own_names_and_unknown_names_list_those_near():
@@ -350,12 +387,27 @@ def element_cases():
     q, k, v = rng.normal(size=(3, 1, 3, 4))
     table = rng.normal(size=(4, 6))
     return {
-        "a pixel of a convolution": (lambda x, w, b: (F.conv2d(x, w, b, padding=1, stride=2) ** 2).sum(), (image, kernel, bias), "conv", 1),
+        "a pixel of a convolution": (
+            lambda x, w, b: (F.conv2d(x, w, b, padding=1, stride=2) ** 2).sum(),
+            (image, kernel, bias),
+            "conv",
+            1,
+        ),
         "max pooling": (lambda x: (F.max_pool2d(x, 2) ** 2).sum(), (image,), "max_pool", 1),
         "mean pooling": (lambda x: (F.avg_pool2d(x, 2) ** 2).sum(), (image,), "window_sum", 1),
-        "an attention": (lambda q, k, v: (F.scaled_dot_product_attention(q, k, v) ** 2).sum(), (q, k, v), "attention", 6),
+        "an attention": (
+            lambda q, k, v: (F.scaled_dot_product_attention(q, k, v) ** 2).sum(),
+            (q, k, v),
+            "attention",
+            6,
+        ),
         "a product": (lambda a, b: ((a @ b) ** 2).sum(), (table, table.T.copy()), "matmul", 1),
-        "a linear layer": (lambda x, w, b: (F.linear(x, w, b) ** 2).sum(), (table, table, table[:, 0].copy()), "linear", 1),
+        "a linear layer": (
+            lambda x, w, b: (F.linear(x, w, b) ** 2).sum(),
+            (table, table, table[:, 0].copy()),
+            "linear",
+            1,
+        ),
         "softmax": (lambda x: (F.softmax(x, 1) ** 2).sum(), (table,), "softmax", 1),
         "log softmax": (lambda x: (F.log_softmax(x, 0) ** 2).sum(), (table,), "log_softmax", 1),
         "moved elements": (lambda x: (mg.flip(x.T[1:3], 0).reshape(-1) * 3.0).sum(), (table,), "mul", 1),
@@ -374,7 +426,7 @@ def test_the_scalar_graph_of_an_element_has_its_value_and_gradients(name):
         m = t.microscope(value.name, index, depth)
         assert m.output.data == pytest.approx(float(value.data[index]), rel=1e-12, abs=1e-13)
         assert all(v.data.ndim == 0 for v in m.values), "scalars only"
-        whole = mg.trace(lambda *xs: (fn_of(t, value, xs)[index]), *arrays)
+        whole = mg.trace(lambda *xs: fn_of(t, value, xs)[index], *arrays)
         for v in m.values:
             if v.made_by is None and "[" in v.name and v.grad is not None:
                 base, _, at = v.name.partition("[")

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..engine.tensor import Tensor
-from .places import HANDED_ON
 from .record import Value
 from .recorder import Recorder
 
@@ -69,17 +68,18 @@ def give_names(
 
 def _by_variable(values: list[Value], names: dict[Value, str]) -> dict[str, list[Value]]:
     """What one variable held while a loop ran: made at one spot, or constants; and what it held before."""
+    varies = lambda value: value.made_by is not None or value.kind == "constant"
     held: dict[str, list[Value]] = defaultdict(list)
     for value in values:
         if value in names:
             held[names[value]].append(value)
     found = {}
     for name, group in held.items():
-        spots = Counter(_spot(value) for value in group)
-        spot, most = spots.most_common(1)[0]
+        spots = Counter(_spot(value) for value in group if varies(value))
+        spot, most = spots.most_common(1)[0] if spots else (None, 0)
         if most > 1:
-            first = next(i for i, value in enumerate(group) if _spot(value) == spot)
-            loop = [value for value in group if _spot(value) == spot]
+            loop = [value for value in group if varies(value) and _spot(value) == spot]
+            first = group.index(loop[0])
             before = group[first - 1 : first] if spot and first else []
             start = [value for value in before if value.made_by is None]
             found[name] = start + loop
@@ -113,11 +113,19 @@ def _by_spot(values: list[Value], names: dict[Value, str]) -> dict[str, list[Val
 
 
 def _bound(recorder: Recorder) -> Iterator[tuple[Value, str]]:
-    """The variables that held a value: the outermost function's first, then in the order they did."""
-    for name, what, depth in sorted(recorder.places.bindings, key=lambda b: b.depth):
-        value = recorder.find(what)
-        if value is not None and not (depth == HANDED_ON and value.made_by):
-            yield value, name
+    """The variables that held a value: the outermost function's first, then in the order they did.
+
+    An argument as it came in tells least. What the library calls a constant is no name where the reader
+    means something else by it: the `b` of matmul(a, b) is not the reader's bias b.
+    """
+    bindings = sorted(recorder.places.bindings, key=lambda b: (b.handed_on, b.depth))
+    readers = {b.name for b in bindings if not b.by_library}
+    for b in bindings:
+        value = recorder.find(b.what)
+        if value is None or (b.handed_on and value.made_by):
+            continue
+        if not (b.by_library and value.kind == "constant" and b.name in readers):
+            yield value, b.name
 
 
 def _op_name(value: Value) -> str:

@@ -32,7 +32,7 @@ GENERIC = {
     "x",
     "y",
 }  # the library's, for anything
-LIBRARY, HANDED_ON = 10**6, 10**9  # less and least telling names
+LIBRARY = 10**6  # deeper than any function of the reader's: less telling names
 INSPECT = OURS + ".inspect"
 TRACE = INSPECT + ".trace"
 READERS = ("models", "recipes")  # written as a reader would: their lines are shown
@@ -57,7 +57,9 @@ class Binding(NamedTuple):
 
     name: str
     what: Any  # the tensor's node; of a constant, the identity of its array
-    depth: int  # fn itself first, then what it calls, the library last; HANDED_ON: an argument as it came in
+    depth: int  # fn itself first, then what it calls, the library last
+    handed_on: bool  # an argument as it came in
+    by_library: bool  # not in the reader's own words
 
 
 class Places:
@@ -135,9 +137,12 @@ class Places:
     def _read_names(self, frame: FrameType) -> None:
         """Variables that hold another tensor than when last looked at."""
         names, (_, order, depth, module) = frame.f_locals, self._frames[id(frame)]
-        arguments = frame.f_code.co_varnames[: frame.f_code.co_argcount]
+        code = frame.f_code
+        arguments = code.co_varnames[: code.co_argcount] + (code.co_freevars if depth else ())
         if names is frame.f_globals:  # a notebook's: only those that this code mentions
-            names = {name: names[name] for name in frame.f_code.co_names if name in names}
+            names = _mentioned(frame)
+        elif not depth:
+            names = {**names, **{name: x for name, x in _mentioned(frame).items() if name not in names}}
         for name, value in names.items():
             if not isinstance(value, Tensor) or (depth and name in GENERIC and value._node is not None):
                 continue
@@ -147,7 +152,12 @@ class Places:
                 came_in = order and key not in self._bound and name in arguments
                 self._bound[key] = what
                 path = f"{module}.{name}" if module else name
-                self.bindings.append(Binding(path, what, HANDED_ON if came_in else depth + order))
+                self.bindings.append(Binding(path, what, depth + order, bool(came_in), bool(depth)))
+
+
+def _mentioned(frame: FrameType) -> dict[str, Any]:
+    """The globals that this code mentions."""
+    return {name: frame.f_globals[name] for name in frame.f_code.co_names if name in frame.f_globals}
 
 
 def _outside_engine(frame: FrameType) -> FrameType:
