@@ -197,6 +197,23 @@ def test_paths_that_meet_are_added_before_the_reader_s_eyes(browser_page):
 
 
 @pytest.mark.slow
+def test_long_numbers_stay_on_their_cards(browser_page):
+    def f(v1, v2, w1, w2, phi, y):
+        score = w1 * mg.sigmoid(v1 * phi) + w2 * mg.sigmoid(v2 * phi)
+        return (score - y) ** 2
+
+    page = opened(browser_page, mg.trace(f, 0.31, -0.77, 1.3, 0.0451, -0.0123, 0.5))
+    page.keyboard.press("End")
+    overflowing = """() => [...document.querySelectorAll(".card text")].filter((text) => {
+        const [inner, outer] = [text, text.closest(".card").querySelector(".card-frame")].map((e) => e.getBoundingClientRect());
+        return text.textContent && (inner.left < outer.left || inner.right > outer.right);
+    }).map((text) => text.textContent)"""
+    assert page.locator(".card text.terms").count() == 1 and page.evaluate(overflowing) == []
+    page.evaluate("minigrad.app.setLive(rerun(minigrad.app, new Map([[4, arrayOf([], [-1.2345e-7])], [0, arrayOf([], [8.76543e-9])]])))")
+    assert page.evaluate(overflowing) == []
+
+
+@pytest.mark.slow
 def test_what_an_exercise_hides_is_a_question_mark(browser_page):
     trace = meeting_paths()
     page = opened(browser_page, trace)

@@ -28,6 +28,7 @@ const OP_SIGNS = {
 const KIND_SIGNS = { input: "in", parameter: "θ", constant: "const" };
 const THUMB = 40;
 const TERMS_SHOWN = 3; // more contributions than this are counted, not written out
+const TERMS_SIZE = 11.5; // of their text, as in the style
 
 const measuring = { context: null };
 
@@ -100,9 +101,9 @@ function itemSize(app, item) {
     return { width: Math.max(title, shape, some ? 2 * THUMB + 44 : THUMB + 24), height: 48 + THUMB + 22 };
   }
   const terms = expectedTerms(app, item);
-  const sum = terms > 1 ? 20 + 46 * Math.min(terms, TERMS_SHOWN) : 0;
+  const sum = terms > 1 ? widthOfSum(app, item) + 24 : 0;
   return {
-    width: Math.max(title, some ? 92 : 64, sum),
+    width: Math.ceil(Math.max(title, some ? 104 : 72, sum)),
     height: 32 + 20 * (1 + (some ? 1 : 0)) + (terms > 1 ? 17 : 0) + 4,
   };
 }
@@ -118,6 +119,12 @@ function hasGradient(item) {
 
 function expectedTerms(app, item) {
   return item.scope.opened ? 0 : (app.index.arrivals.get(item.value.id)?.length ?? 0);
+}
+
+/** Room for the sum of what arrives at a value, as it was recorded. */
+function widthOfSum(app, item) {
+  const parts = app.index.arrivals.get(item.value.id).map(({ backward, edge }) => app.array(backward.edges[edge].sent));
+  return textWidth(termsText(parts, parts.length, true), TERMS_SIZE);
 }
 
 /** The value that stands for a folded group: the last one that something outside uses, or the last of all. */
@@ -254,7 +261,10 @@ class ItemCard extends Card {
     if (!this.grad) return;
     this.nabla.textContent = grad || secret ? "∇" : "";
     this.grad.textContent = secret ? "?" : grad ? shortNumber(grad.data[0]) : "";
-    if (this.terms) this.terms.textContent = secret || !grad ? "" : termsText(parts, expected, complete, grad);
+    if (!this.terms) return;
+    const shown = parts.length ? parts : [grad];
+    const room = this.rect.width - 20;
+    this.terms.textContent = secret || !grad ? "" : fittingTerms(shown, expected, complete, room);
   }
 
   showMaps({ computed, value, grad, secret, parts, expected }) {
@@ -276,11 +286,16 @@ class ItemCard extends Card {
   }
 }
 
-/** "0.3 + 0.12 =" once all is there, "0.3 + ?" before. */
-function termsText(parts, expected, complete, grad) {
-  const shown = parts.length ? parts : [grad];
-  if (expected > TERMS_SHOWN) return complete ? `sum of ${expected}` : `${shown.length} of ${expected} so far`;
-  const numbers = shown.map((p) => (p?.data ? shortNumber(p.data[0], 3) : "?"));
+/** The sum as it fits the card: numbers that a drag has made longer lose digits, then are only counted. */
+function fittingTerms(parts, expected, complete, room) {
+  const texts = [3, 2, 0].map((digits) => termsText(parts, expected, complete, digits));
+  return texts.find((text) => textWidth(text, TERMS_SIZE) <= room) ?? texts.at(-1);
+}
+
+/** "0.3 + 0.12 =" once all is there, "0.3 + ?" before; with 0 digits only how many have come. */
+function termsText(parts, expected, complete, digits = 3) {
+  if (expected > TERMS_SHOWN || !digits) return complete ? `sum of ${expected}` : `${parts.length} of ${expected} so far`;
+  const numbers = parts.map((p) => (p?.data ? shortNumber(p.data[0], digits) : "?"));
   const sum = numbers.join(" + ").replaceAll("+ -", "− ");
   return complete ? `${sum} =` : `${sum} + ?`;
 }
