@@ -241,15 +241,15 @@ def test_contributions_over_time_sum_to_the_gradient_and_the_cut_leaves_the_earl
     page = show(trace, "time")
     shares = [e.sent for e in trace["W"].contributions][::-1]  # oldest first
     for flat in range(4):
-        bars = page.evaluate("flat => contributionBars(minigrad.app, 0, flat).bars", flat)
+        bars = page.evaluate("flat => contributionBars(timeScopes(minigrad.app)[0], 0, flat).bars", flat)
         np.testing.assert_allclose(bars, [s.flat[flat] for s in shares], rtol=1e-14)
         assert sum(bars) == pytest.approx(trace.grads["W"].flat[flat], rel=1e-12)
-    along = page.evaluate("contributionBars(minigrad.app, 0, 'along').bars")
+    along = page.evaluate("contributionBars(timeScopes(minigrad.app)[0], 0, 'along').bars")
     assert sum(along) == pytest.approx(np.linalg.norm(trace.grads["W"]), rel=1e-12)
     for _ in range(4):
         page.press(".cut", "ArrowRight")
     kept = sum(shares[4:])
-    told = page.evaluate("afterTheCut(contributionBars(minigrad.app, 0, 'along'), 4)")
+    told = page.evaluate("afterTheCut(contributionBars(timeScopes(minigrad.app)[0], 0, 'along'), 4)")
     assert told["kept"] == pytest.approx((kept * trace.grads["W"]).sum() / np.linalg.norm(trace.grads["W"]))
     assert page.get_attribute(".cut", "aria-valuenow") == "4"
     assert f"{100 * told['kept'] / told['total']:.3g} %" in page.inner_text(".bars-told")
@@ -270,6 +270,92 @@ def test_the_grid_says_vanishing_or_exploding_by_the_true_norms(show):
     at = page.evaluate("minigrad.app.value(minigrad.app.selected).time")
     assert page.evaluate("minigrad.app.isComplete(minigrad.app.selected)")
     assert page.evaluate("minigrad.app.moment.phase") == "backward" and at == 3
+
+
+def sequence_model(layer, dtype, **options):
+    """The model, its input, and the loss of what comes out at every time step."""
+    mg.manual_seed(0)
+    model = layer(2, 3, **options).to(dtype=getattr(mg, dtype))
+    x = np.sin(np.arange(20.0)).reshape(5, 2, 2).astype(dtype)
+    return mg.trace(lambda x: (model(x)[0] ** 2).sum(), x)
+
+
+def scope_of(page, output):
+    """In the page: the scope that lies inside the op with this output."""
+    return f"timeScopes(minigrad.app).find((scope) => scope.step?.output === {output.id})"
+
+
+CASES = [
+    (mg.nn.RNN, "float64", {}),
+    pytest.param(mg.nn.LSTM, "float32", {"num_layers": 2, "bidirectional": True}, marks=pytest.mark.slow),
+    pytest.param(mg.nn.LSTM, "float64", {"proj_size": 2}, marks=pytest.mark.slow),
+    pytest.param(mg.nn.GRU, "float32", {}, marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("layer, dtype, options", CASES)
+def test_inside_a_fused_walk_norms_and_contributions_are_the_true_ones(show, layer, dtype, options):
+    trace = sequence_model(layer, dtype, **options)
+    page = show(trace, "time")
+    exact = {"float32": 1e-6, "float64": 1e-12}[dtype]
+    fused = [f.output for f in trace.forward if f.op.endswith("_sequence")]
+    labels = page.evaluate("timeScopes(minigrad.app).filter((s) => s.step).map((s) => s.label)")
+    assert labels == [f"inside {v.name}" for v in fused]
+    for value in fused:
+        inside, scope = trace.opened(value), scope_of(page, value)
+        rows = page.evaluate(f"timeRows({scope}).map((row) => normsOfRow({scope}, row, 'gradient'))")
+        assert {row["name"] for row in rows} == set(inside.sequences)
+        for row in rows:
+            for v in inside.sequences[row["name"]]:
+                true = None if v.grad is None else np.linalg.norm(v.grad.astype(np.float64))
+                assert row["norms"][v.time] == (true if true is None else pytest.approx(true, rel=1e-12))
+        sent = {e.position: e.sent for b in trace.backward if b.value is value for e in b.edges}
+        shared = page.evaluate(f"sharedValues({scope}).map(({{id}}) => id)")
+        weights = [k for k, v in enumerate(value.made_by.inputs) if v and v.kind == "parameter"]
+        assert {inside.inputs[k].id for k in weights} <= set(shared)
+        for k in weights:
+            whole, parts, off = page.evaluate(
+                f"""id => (({{whole, parts}}) => [[...whole.data], parts.length,
+                        differenceFromOutside({scope}, id, whole)])(contributionBars({scope}, id, "along"))""",
+                inside.inputs[k].id,
+            )
+            assert parts == 5
+            np.testing.assert_allclose(whole, sent[k].ravel(), rtol=0, atol=exact * abs(sent[k]).max())
+            assert 0 <= off < exact
+
+
+@pytest.mark.slow
+def test_a_cell_inside_opens_its_op_and_dragged_numbers_reach_it(show):
+    trace = sequence_model(mg.nn.GRU, "float64")
+    page = show(trace, "time")
+    value = next(f.output for f in trace.forward if f.op == "gru_sequence")
+    scope = scope_of(page, value)
+    at = page.evaluate("minigrad.app.at")
+    page.locator(".time-cell:not(.unknown)").first.click()
+    assert page.evaluate("[minigrad.app.selected, minigrad.app.at]") == [value.id, at]
+    assert page.locator(".time-cell.now").count() == 1
+    assert not page.evaluate(f"minigrad.app.folding.items.get('v{value.id}').inside.folded")
+    for _ in range(2):
+        page.press(".cut", "ArrowRight")
+    assert "inside" in page.inner_text(".time-panel") and "gru_sequence itself sends" in page.inner_text(".bars-told")
+    weight = next(v for v in trace.values if v.name.endswith("weight_hh_l0"))
+    changed = weight.data.copy()
+    changed[0, 0] += 0.5
+    page.evaluate(
+        """([id, x]) => { const {app} = minigrad;
+          app.setLive(rerun(app, withOverride(app, new Map(), id, 0, x))); }""",
+        [weight.id, changed[0, 0]],
+    )
+    model = mg.nn.GRU(2, 3).to(dtype=mg.float64)
+    for name, p in model.named_parameters():
+        p.data = mg.tensor(changed if name == "weight_hh_l0" else trace[f"model.{name}"].data)
+    x = trace["x"].data
+    after = mg.trace(lambda x: (model(x)[0] ** 2).sum(), x).opened("gru_sequence")
+    rows = page.evaluate(f"timeRows({scope}).map((row) => normsOfRow({scope}, row, 'gradient'))")
+    for row in rows:
+        for v in after.sequences[row["name"]]:
+            if v.grad is not None:
+                assert row["norms"][v.time] == pytest.approx(np.linalg.norm(v.grad), rel=1e-9)
 
 
 # ---------------------------------------------------------------- memory

@@ -66,7 +66,7 @@ function rerun(app, overrides) {
   const part = livePart(app);
   const run = runGraph(part.forward, overrides, app.arrays);
   const back = backGraph(part.backward, run, undefined, app.arrays);
-  return { values: run.values, grads: back.grads, sent: back.sent };
+  return { values: run.values, grads: back.grads, sent: back.sent, run, back }; // these two: also inside fused ops
 }
 
 /** The loss of a run, or of the recorded numbers where run is null: the sum of seed times output. */

@@ -4,10 +4,10 @@
 const BARS = { height: 150, left: 62, right: 92 };
 
 /** The bars' part of the time panel, or null where no value is shared. */
-function makeTimeBars(app) {
-  const shared = sharedValues(app);
+function makeTimeBars(scope) {
+  const shared = sharedValues(scope);
   if (!shared.length) return null;
-  const bars = { app, id: shared[0].id, measure: "along", cut: 0, root: dom("section", { class: "time-bars" }) };
+  const bars = { scope, id: shared[0].id, measure: "along", cut: 0, root: dom("section", { class: "time-bars" }) };
   const names = shared.map((value) => dom("option", { value: value.id }, value.name));
   bars.weight = dom("select", { onchange: () => chooseWeight(bars, Number(bars.weight.value)) }, names);
   bars.kind = dom("span", { class: "bars-measure" });
@@ -30,13 +30,13 @@ function chooseWeight(bars, id) {
 
 /** One number needs no choice; of an array either one element or its length along the whole gradient. */
 function offerMeasures(bars) {
-  const { shape } = bars.app.graph.values[bars.id];
+  const { shape } = bars.scope.graph.values[bars.id];
   if (sizeOf(shape) === 1) {
     bars.measure = 0;
     bars.kind.replaceChildren();
     return;
   }
-  const name = bars.app.graph.values[bars.id].name;
+  const name = bars.scope.graph.values[bars.id].name;
   const element = dom("input", {
     type: "number",
     min: 0,
@@ -60,24 +60,24 @@ function chooseMeasure(bars, measure) {
   bars.measure =
     measure === "along"
       ? measure
-      : Math.max(0, Math.min(measure | 0, sizeOf(bars.app.graph.values[bars.id].shape) - 1));
+      : Math.max(0, Math.min(measure | 0, sizeOf(bars.scope.graph.values[bars.id].shape) - 1));
   bars.elementField.hidden = measure === "along";
   drawTimeBars(bars);
 }
 
 function drawTimeBars(bars) {
-  const { app, id } = bars;
+  const { scope, id } = bars;
   if (!bars.root.clientWidth) return;
-  if (app.hidden && app.hidden.has(`v${id}`)) return tellOnly(bars, "Hidden while you predict it.");
-  const found = contributionBars(app, id, bars.measure);
+  if (scope.isSecret(id)) return tellOnly(bars, "Hidden while you predict it.");
+  const found = contributionBars(scope, id, bars.measure);
   if (!found) return tellOnly(bars, "These gradients were too large to send with the page.");
-  const steps = contributionsByTime(app, id);
+  const steps = contributionsByTime(scope, id);
   bars.cut = Math.min(bars.cut, steps.length - 1);
   const sums = afterTheCut(found, bars.cut);
   const hadFocus = bars.chart.contains(document.activeElement);
   bars.chart.replaceChildren(barsPicture(bars, steps, found, sums));
   if (hadFocus) bars.chart.querySelector("[role=slider]").focus({ preventScroll: true });
-  bars.told.replaceChildren(...barsText(bars, steps, sums));
+  bars.told.replaceChildren(...barsText(bars, steps, sums), outsideText(scope, id, found.whole));
   showBothGradients(bars, found, sums);
 }
 
@@ -89,7 +89,7 @@ function tellOnly(bars, text) {
 
 /** The sums in words: whole, kept, and the share. */
 function barsText(bars, steps, { total, kept, cosine }) {
-  const { name, shape } = bars.app.graph.values[bars.id];
+  const { name, shape } = bars.scope.graph.values[bars.id];
   const what = bars.measure === "along" ? `‖∂L/∂${name}‖` : `∂L/∂${elementName(name, bars.measure, shape)}`;
   const when = steps[0].timed ? `t = ${steps[bars.cut].time}` : `use ${bars.cut + 1}`;
   const whole = [dom("b", {}, what), ` = ${shortNumber(total, 6)}, the sum of ${steps.length} contributions. `];
@@ -102,6 +102,15 @@ function barsText(bars, steps, { total, kept, cosine }) {
   return [...whole, "Without what lies before ", dom("b", {}, when), `: ${shortNumber(kept, 6)}${share}.${angle}`];
 }
 
+/** Inside a fused op: that the sum is what the op sends, but for the rounding of two ways to add it up. */
+function outsideText(scope, id, whole) {
+  const difference = differenceFromOutside(scope, id, whole);
+  if (difference === null) return "";
+  const { op } = scope.step;
+  const off = difference ? `up to rounding: they differ by ${shortNumber(difference, 2)} of its largest number` : "exactly";
+  return dom("small", { class: "bars-outside" }, ` The sum is what ${op} itself sends here, ${off}.`);
+}
+
 /** The whole gradient and the truncated one as pictures, where they are arrays. */
 function showBothGradients(bars, { whole }, { array }) {
   if (sizeOf(whole.shape) === 1) return bars.arrays.replaceChildren();
@@ -111,7 +120,7 @@ function showBothGradients(bars, { whole }, { array }) {
     chooseMeasure(bars, flat);
   };
   const picked = bars.measure === "along" ? undefined : bars.measure;
-  const name = bars.app.graph.values[bars.id].name;
+  const name = bars.scope.graph.values[bars.id].name;
   const shown = (label, data) =>
     dom("div", {}, dom("small", {}, label), showArray(data, { name: "gradient", pick, picked }));
   const parts = [shown(`∂L/∂${name}, whole`, whole)];
@@ -156,7 +165,7 @@ function oneBar(bars, steps, x, i, step, y) {
       y: Math.min(y(0), y(x)),
       height: Math.max(0.5, Math.abs(y(x) - y(0))),
       class: `bar ${signOf(x)}${i < bars.cut ? " left-out" : ""}`,
-      onclick: () => bars.app.go(steps[i].edges[0].moment),
+      onclick: () => bars.scope.visitEdge(steps[i].edges[0]),
     },
     svgNode("title", {}, `${when}: ${exactNumber(x)}`),
   );

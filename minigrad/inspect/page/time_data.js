@@ -1,16 +1,16 @@
 // The numbers behind the time panel: norms along a sequence, how they grow a step, and what each step
-// adds to the gradient of a shared weight.
+// adds to the gradient of a shared weight. A scope is the program or the inside of a fused op (time_scopes.js).
 
 /**
  * The sequences as rows, those that the reader named first, then what an op made again and again.
  * A value stands in the column of its time step, for one sequence may begin later than another.
  * @returns {{name: string, ids: (number|null)[], named: boolean}[]} ids by time step
  */
-function timeRows(app) {
-  const rows = app.page.times.map(({ name, values }) => {
+function timeRows(scope) {
+  const rows = scope.times.map(({ name, values }) => {
     const ids = [];
-    values.forEach((id, place) => (ids[app.value(id).time ?? place] = id));
-    const maker = app.index.maker.get(values[values.length - 1]);
+    values.forEach((id, place) => (ids[scope.index.values.get(id).time ?? place] = id));
+    const maker = scope.index.maker.get(values[values.length - 1]);
     const named = !maker || !new RegExp(`(^|\\.)${maker.op}(\\.\\d+)?$`).test(name);
     return { name, named, ids: Array.from(ids, (id) => id ?? null) };
   });
@@ -18,11 +18,11 @@ function timeRows(app) {
 }
 
 /** The norms of a row's values or gradients; null where there is none, or where it is hidden. */
-function normsOfRow(app, row, wanted) {
+function normsOfRow(scope, row, wanted) {
   const norms = row.ids.map((id) => {
     if (id === null) return null;
-    if (wanted === "value") return normOf(app.valueOf(id));
-    return app.isSecretValue(id) ? null : normOf(app.gradOf(id));
+    if (wanted === "value") return normOf(scope.valueOf(id));
+    return scope.isSecret(id) ? null : normOf(scope.gradOf(id));
   });
   return { ...row, norms };
 }
@@ -55,12 +55,12 @@ function decades(rows) {
 }
 
 /** Values outside of time whose gradient comes from several time steps: shared weights, parameters first. */
-function sharedValues(app) {
-  const shared = app.graph.values.filter((value) => {
+function sharedValues(scope) {
+  const shared = scope.graph.values.filter((value) => {
     if (value.time !== null && value.time !== undefined) return false;
-    return contributionsByTime(app, value.id).length > 1;
+    return contributionsByTime(scope, value.id).length > 1;
   });
-  const rank = (value) => ["parameter", "input", "result", "constant"].indexOf(value.kind);
+  const rank = (value) => ["parameter", "input", "result", "constant"].indexOf(scope.kindOf(value.id));
   return shared.sort((a, b) => rank(a) - rank(b));
 }
 
@@ -69,9 +69,9 @@ function sharedValues(app) {
  * Where the trace knows no time, each edge counts as a step (the last to arrive is the oldest).
  * @returns {{time: number, timed: boolean, edges: {moment: number, backward: object, edge: number}[]}[]}
  */
-function contributionsByTime(app, id) {
-  const edges = arrivalsOf(app, id);
-  const times = edges.map(({ backward }) => timeOf(app.graph, backward.value));
+function contributionsByTime(scope, id) {
+  const edges = arrivalsOf(scope, id);
+  const times = edges.map(({ backward }) => timeOf(scope.graph, backward.value));
   const timed = times.every((time) => time !== null);
   const steps = new Map();
   edges.forEach((edge, arrival) => {
@@ -88,9 +88,9 @@ function contributionsByTime(app, id) {
  * whole gradient, which sums to its norm.
  * @returns {{bars: number[], parts: object[], whole: object} | null} null where the arrays were too large to send
  */
-function contributionBars(app, id, measure) {
-  const steps = contributionsByTime(app, id);
-  const arrays = steps.map((step) => step.edges.map(({ backward, edge }) => app.sentOf(backward.id, edge)));
+function contributionBars(scope, id, measure) {
+  const steps = contributionsByTime(scope, id);
+  const arrays = steps.map((step) => step.edges.map(({ backward, edge }) => scope.sentOf(backward.id, edge)));
   if (arrays.flat().some((array) => !array || !array.data)) return null;
   const parts = arrays.map(sumOfArrays);
   const whole = sumOfArrays(parts);
@@ -113,4 +113,19 @@ function afterTheCut({ bars, parts, whole }, cut) {
     array: kept,
     cosine: norms ? dotProduct(kept, whole) / norms : null,
   };
+}
+
+/**
+ * How far the contributions inside a fused op, added up, lie from what the op itself sends: the largest
+ * difference, in units of the largest number; null in the program, where both are one.
+ */
+function differenceFromOutside(scope, id, whole) {
+  const sent = scope.sentOutside?.(id);
+  if (!sent?.data) return null;
+  let [largest, difference] = [0, 0];
+  sent.data.forEach((x, i) => {
+    largest = Math.max(largest, Math.abs(x));
+    difference = Math.max(difference, Math.abs(x - whole.data[i]));
+  });
+  return largest ? difference / largest : difference;
 }

@@ -7,60 +7,69 @@ PANELS.push({
   id: "time",
   title: "Through time",
   /** Only graphs with something in time have this panel. */
-  relevant: (app) => app.page.times.length > 0,
+  relevant: (app) => timeScopes(app).length > 0,
   make(app) {
-    const panel = {
-      wanted: "gradient",
-      rows: timeRows(app),
-      all: false,
-      reached: false,
-      root: dom("div", { class: "time-panel" }),
-    };
+    const scopes = timeScopes(app);
+    const panel = { app, scopes, wanted: "gradient", reached: false, root: dom("div", { class: "time-panel" }) };
     this.panel = panel;
     panel.chart = dom("div", { class: "time-chart" });
     panel.readout = dom("output", { class: "time-readout", "aria-live": "polite" });
     panel.verdicts = dom("div", { class: "time-verdicts" });
-    panel.root.append(timeChoices(app, panel), panel.verdicts, panel.chart, panel.readout);
-    panel.bars = makeTimeBars(app);
-    if (panel.bars) panel.root.append(panel.bars.root);
-    new ResizeObserver(oncePerFrame(() => drawTime(app, panel))).observe(panel.root);
+    panel.below = dom("div");
+    lookInto(panel, longestScope(scopes));
+    panel.root.append(timeChoices(panel), panel.verdicts, panel.chart, panel.readout, panel.below);
+    new ResizeObserver(oncePerFrame(() => drawTime(panel))).observe(panel.root);
     return panel.root;
   },
-  update(app) {
-    drawTime(app, this.panel);
+  update() {
+    drawTime(this.panel);
     if (this.panel.bars) this.panel.bars.update();
   },
 });
 
+/** Show the sequences of the program, or those inside a fused op. */
+function lookInto(panel, scope) {
+  const bars = makeTimeBars(scope);
+  Object.assign(panel, { scope, rows: timeRows(scope), all: false, cursor: null, bars });
+  panel.readout.textContent = "";
+  panel.below.replaceChildren(...(bars ? [bars.root] : []));
+}
+
 /** What to colour by, and whether to wait for the walk. */
-function timeChoices(app, panel) {
+function timeChoices(panel) {
   const select = dom(
     "select",
-    { onchange: (event) => ((panel.wanted = event.target.value), drawTime(app, panel)) },
+    { onchange: (event) => ((panel.wanted = event.target.value), drawTime(panel)) },
     dom("option", { value: "gradient" }, "of the gradient, ‖∂L/∂·‖"),
     dom("option", { value: "value" }, "of the value, ‖·‖"),
   );
   const reached = dom("input", {
     type: "checkbox",
-    onchange: (event) => ((panel.reached = event.target.checked), drawTime(app, panel)),
+    onchange: (event) => ((panel.reached = event.target.checked), drawTime(panel)),
   });
   return dom(
     "div",
     { class: "panel-choices" },
+    scopeChoice(panel, (scope) => {
+      lookInto(panel, scope);
+      drawTime(panel);
+      if (panel.bars) panel.bars.update();
+    }),
     dom("label", {}, "norm ", select),
     dom("label", {}, reached, " only as far as the walk has come"),
   );
 }
 
 /** Draw grid and lines anew: some hundred rectangles at most a row, so no bookkeeping. */
-function drawTime(app, panel) {
-  if (!app.page.times.length || !panel.root.clientWidth) return null;
+function drawTime(panel) {
+  if (!panel.root.clientWidth) return null;
+  const { scope } = panel;
   const rows = rowsShown(panel)
-    .map((row) => normsOfRow(app, row, panel.wanted))
+    .map((row) => normsOfRow(scope, row, panel.wanted))
     .filter((row) => row.norms.some((norm) => norm !== null));
   if (!rows.length)
     return panel.chart.replaceChildren(dom("p", { class: "quiet-text" }, "No gradient is known here yet."));
-  if (panel.reached) rows.forEach((row) => hideNotReached(app, panel, row));
+  if (panel.reached) rows.forEach((row) => hideNotReached(panel, row));
   const first = Math.min(...rows.map((row) => row.ids.findIndex((id) => id !== null)));
   const steps = Math.max(...rows.map((row) => row.ids.length)) - first;
   const room = panel.root.clientWidth - GRID.label - GRID.right;
@@ -70,17 +79,17 @@ function drawTime(app, panel) {
     steps,
     cell: Math.max(1.2, Math.min(40, room / steps)), // all at one glance: a hundred steps fit, too
     scale: decades(rows),
-    now: valueOfMoment(app),
-    time: timeOfMoment(app),
+    now: scope.current().id,
+    time: scope.current().time,
     colour: panel.wanted === "gradient" ? "var(--gradient)" : "var(--forward)",
   };
   const hadFocus = panel.chart.contains(document.activeElement);
   panel.verdicts.replaceChildren(...rows.slice(0, 3).map((row) => verdictOf(row, panel)));
-  const picture = timePicture(app, panel, view);
+  const picture = timePicture(panel, view);
   panel.chart.replaceChildren(
     timeLegend(view, panel),
     dom("div", { class: "scroll-x" }, picture),
-    ...moreRows(app, panel),
+    ...moreRows(panel),
   );
   if (hadFocus) picture.focus({ preventScroll: true });
   return null;
@@ -93,25 +102,17 @@ function rowsShown({ rows, all }) {
 }
 
 /** Empty the cells of what the walk has not reached yet. */
-function hideNotReached(app, panel, row) {
+function hideNotReached({ app, scope, wanted }, row) {
   row.ids.forEach((id, t) => {
-    if (id !== null && momentOfValueKept(app, panel, id) > app.at) row.norms[t] = null;
+    if (id !== null && scope.momentOf(id, wanted) > app.at) row.norms[t] = null;
   });
 }
 
-/** momentOfValue, kept by value: it searches the whole walk. */
-function momentOfValueKept(app, panel, id) {
-  panel.moments ??= new Map();
-  const key = `${panel.wanted}${id}`;
-  if (!panel.moments.has(key)) panel.moments.set(key, momentOfValue(app, id, panel.wanted));
-  return panel.moments.get(key);
-}
-
-function moreRows(app, panel) {
+function moreRows(panel) {
   const more = panel.rows.length - rowsShown({ ...panel, all: false }).length;
   if (more <= 0) return [];
   const label = panel.all ? "fewer rows" : `${more} more rows`;
-  const turn = () => ((panel.all = !panel.all), drawTime(app, panel));
+  const turn = () => ((panel.all = !panel.all), drawTime(panel));
   return [dom("button", { type: "button", class: "quiet", onclick: turn }, label)];
 }
 
@@ -156,7 +157,7 @@ function alongScale(norm, { low, high }) {
   return Math.max(0, Math.min(1, (Math.log10(norm) - low) / (high - low)));
 }
 
-function timePicture(app, panel, view) {
+function timePicture(panel, view) {
   const width = GRID.label + view.cell * view.steps + GRID.right;
   const gridBottom = GRID.top + GRID.row * view.rows.length;
   const picture = svgNode("svg", {
@@ -167,9 +168,9 @@ function timePicture(app, panel, view) {
     role: "application",
     "aria-label": timeText(view, panel),
   });
-  picture.append(timeTicks(view), ...view.rows.flatMap((row, r) => timeRow(app, panel, view, row, r)));
+  picture.append(timeTicks(view), ...view.rows.flatMap((row, r) => timeRow(panel, view, row, r)));
   picture.append(...timeLines(view, gridBottom + 14), ...timeColumn(view, gridBottom + 14 + GRID.plot));
-  picture.addEventListener("keydown", (event) => moveInGrid(app, panel, view, event));
+  picture.addEventListener("keydown", (event) => moveInGrid(panel, view, event));
   return picture;
 }
 
@@ -207,14 +208,14 @@ function timeColumn(view, bottom) {
 }
 
 /** The label and the cells of one sequence. */
-function timeRow(app, panel, view, row, r) {
+function timeRow(panel, view, row, r) {
   const y = GRID.top + r * GRID.row;
   const change = panel.wanted === "gradient" ? changePerStep(row.norms) : null;
   const label = svgNode("text", { x: 0, y: y + 13, class: "row-name" }, cutText(row.name, 14));
   const told = change ? `×${shortNumber(change.ratio, 3)} a step` : `${stepsOfRow(row)} steps`;
   const small = svgNode("text", { x: 0, y: y + 25, class: "row-told" }, told);
   const cells = row.norms.map((norm, t) =>
-    row.ids[t] === null ? null : timeCell(app, panel, view, { row, r, t, norm, y }),
+    row.ids[t] === null ? null : timeCell(panel, view, { row, r, t, norm, y }),
   );
   return [label, small, ...cells.filter(Boolean)];
 }
@@ -227,7 +228,7 @@ function cutText(text, most) {
   return text.length > most ? `…${text.slice(1 - most)}` : text;
 }
 
-function timeCell(app, panel, view, { row, r, t, norm, y }) {
+function timeCell(panel, view, { row, r, t, norm, y }) {
   const along = alongScale(norm, view.scale);
   const id = row.ids[t];
   const cell = svgNode("rect", {
@@ -236,7 +237,7 @@ function timeCell(app, panel, view, { row, r, t, norm, y }) {
     width: view.cell > 9 ? view.cell - 1.5 : view.cell,
     height: GRID.row - 4,
     class: `time-cell${view.cell < 5 ? " thin" : ""}${along === null ? " unknown" : ""}${id === view.now ? " now" : ""}`,
-    onclick: () => goToCell(app, panel, id),
+    onclick: () => goToCell(panel, id),
     onpointerenter: () => tellCell(panel, view, r, t),
   });
   if (along !== null)
@@ -244,11 +245,10 @@ function timeCell(app, panel, view, { row, r, t, norm, y }) {
   return cell;
 }
 
-/** Jump to the moment in which this cell's number is complete. */
-function goToCell(app, panel, id) {
-  const moment = momentOfValueKept(app, panel, id);
-  app.select(id);
-  if (moment >= 0) app.go(moment);
+/** To where this cell's number is complete; inside a fused op, to the op. */
+function goToCell(panel, id) {
+  panel.scope.visit(id, panel.wanted);
+  drawTime(panel);
 }
 
 /** The cell in words: its norm, and how it compares with the step after it. */
@@ -262,10 +262,10 @@ function tellCell(panel, view, r, t) {
   panel.readout.textContent = `t = ${t}: ${what} = ${norm === null ? "not known here" : shortNumber(norm, 6)}${ratio}`;
 }
 
-function moveInGrid(app, panel, view, event) {
+function moveInGrid(panel, view, event) {
   const moves = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
   const { r, t } = panel.cursor ?? { r: 0, t: view.first - 1 };
-  if (event.key === "Enter" && view.rows[r]?.ids[t] >= 0) goToCell(app, panel, view.rows[r].ids[t]);
+  if (event.key === "Enter" && view.rows[r]?.ids[t] >= 0) goToCell(panel, view.rows[r].ids[t]);
   else if (event.key in moves) {
     const [down, right] = moves[event.key];
     const row = Math.max(0, Math.min(view.rows.length - 1, r + down));
