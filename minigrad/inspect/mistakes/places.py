@@ -249,7 +249,8 @@ def successor(value: Value, forward: Sequence[Forward]) -> np.ndarray | None:
         return alike[at + 1].data
     if f.op in (*RESHAPING, "transpose"):
         before = successor(f.inputs[0], forward)
-        return None if before is None else run_again(f, [before])
+        fits = before is not None and before.shape == f.inputs[0].shape  # not so from layer to layer
+        return run_again(f, [before]) if fits else None
     return None
 
 
