@@ -24,11 +24,11 @@ def lenet():
     return mg.trace(lambda image: nn.functional.cross_entropy(model(image), label), mg.randn(1, 1, 32, 32))
 
 
-def lstm(unrolled=False):
+def lstm(unrolled=False, steps=20):
     mg.manual_seed(0)
     layer = nn.LSTM(16, 32)
     layer.unrolled = unrolled
-    return mg.trace(lambda x: (layer(x)[0] ** 2).mean(), mg.randn(20, 1, 16))
+    return mg.trace(lambda x: (layer(x)[0] ** 2).mean(), mg.randn(steps, 1, 16))
 
 
 def block():
@@ -40,7 +40,7 @@ def block():
 MADE = {"LeNet-5": lenet, "LSTM, 20 steps": lstm, "LSTM, node by node": lambda: lstm(True), "transformer block": block}
 
 
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if "node" in n else n for n in MADE])
 def test_every_number_is_the_traces_own_bit_for_bit_and_the_page_is_small(name):
     t = MADE[name]()
     page = encode(t, name)
@@ -80,11 +80,11 @@ def test_what_is_too_large_is_summarised_results_before_weights():
 
 
 def test_fused_ops_are_there_with_their_inside():
-    page = encode(lstm(), "")
+    page = encode(lstm(steps=3), "")
     (inside,) = [f["inside"] for f in page["graph"]["forward"] if f["inside"]]
     names = [v["name"] for v in inside["values"]]
     assert "i@3" in names and len(inside["inputs"]) == 8 and inside["inputs"][-1] is None
-    assert encode(lstm(True), "")["times"][1]["name"] == "layer.h"
+    assert encode(lstm(True, 3), "")["times"][1]["name"] == "layer.h"
 
 
 def test_the_files_folder_and_what_is_no_number_stay_out():

@@ -321,6 +321,7 @@ def kill_at_random(folder, kills, seed):
         done += 1
 
 
+@pytest.mark.slow
 def test_killed_runs_resume_to_the_same_bits(tmp_path):
     whole = Run("mlp", "digits", tmp_path / "whole", ["epochs=3", "workers=0"])
     whole.trainer.fit()

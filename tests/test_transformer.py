@@ -108,6 +108,7 @@ def test_decoder_layer_is_pytorchs(**o):
     modules_agree(ours, theirs, x, memory, call=lambda m, x, y: m(x, y, **given_to(m, **masks)))
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(**LAYER, normed=st.booleans(), hint=st.sampled_from([None, True, False]))
 def test_stacks_are_pytorchs(normed, hint, **o):
@@ -125,6 +126,7 @@ def test_stacks_are_pytorchs(normed, hint, **o):
     modules_agree(*stack, x, memory, call=lambda m, x, y: m(x, y, tgt_is_causal=hint, **given_to(m, **masks)), order2=False)
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None, derandomize=True)
 @given(**LAYER)
 def test_transformer_is_pytorchs(**o):
