@@ -335,10 +335,12 @@ def test_a_cell_inside_opens_its_op_and_dragged_numbers_reach_it(show):
     assert page.evaluate("[minigrad.app.selected, minigrad.app.at]") == [value.id, at]
     assert page.locator(".time-cell.now").count() == 1
     assert not page.evaluate(f"minigrad.app.folding.items.get('v{value.id}').inside.folded")
-    for _ in range(2):
-        page.press(".cut", "ArrowRight")
+    page.press(".cut", "ArrowRight")
     assert "inside" in page.inner_text(".time-panel") and "gru_sequence itself sends" in page.inner_text(".bars-told")
     weight = next(v for v in trace.values if v.name.endswith("weight_hh_l0"))
+    page.evaluate("id => minigrad.app.setHidden(new Set([`v${id}`]))", weight.id)  # an exercise asks for it
+    assert page.locator(".time-cell").count() == 0 and "Hidden" in page.inner_text(".bars-told")
+    page.evaluate("minigrad.app.setHidden(new Set())")
     changed = weight.data.copy()
     changed[0, 0] += 0.5
     page.evaluate(

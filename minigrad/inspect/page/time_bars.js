@@ -68,7 +68,8 @@ function chooseMeasure(bars, measure) {
 function drawTimeBars(bars) {
   const { scope, id } = bars;
   if (!bars.root.clientWidth) return;
-  if (scope.isSecret(id)) return tellOnly(bars, "Hidden while you predict it.");
+  const secret = ({ backward, edge }) => scope.isSecretEdge(backward.id, edge);
+  if (scope.isSecret(id) || arrivalsOf(scope, id).some(secret)) return tellOnly(bars, "Hidden while you predict it.");
   const found = contributionBars(scope, id, bars.measure);
   if (!found) return tellOnly(bars, "These gradients were too large to send with the page.");
   const steps = contributionsByTime(scope, id);

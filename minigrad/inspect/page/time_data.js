@@ -2,7 +2,8 @@
 // adds to the gradient of a shared weight. A scope is the program or the inside of a fused op (time_scopes.js).
 
 /**
- * The sequences as rows, those that the reader named first, then what an op made again and again.
+ * The sequences as rows: states first, which were there before the first step, then what else has a name, then
+ * what an op made again and again.
  * A value stands in the column of its time step, for one sequence may begin later than another.
  * @returns {{name: string, ids: (number|null)[], named: boolean}[]} ids by time step
  */
@@ -14,7 +15,8 @@ function timeRows(scope) {
     const named = !maker || !new RegExp(`(^|\\.)${maker.op}(\\.\\d+)?$`).test(name);
     return { name, named, ids: Array.from(ids, (id) => id ?? null) };
   });
-  return [...rows.filter((row) => row.named), ...rows.filter((row) => !row.named)];
+  const rank = ({ named, ids }) => (named ? 0 : 2) + (ids[0] === null ? 1 : 0);
+  return rows.sort((a, b) => rank(a) - rank(b));
 }
 
 /** The norms of a row's values or gradients; null where there is none, or where it is hidden. */

@@ -15,9 +15,10 @@ PANELS.push({
     panel.chart = dom("div", { class: "time-chart" });
     panel.readout = dom("output", { class: "time-readout", "aria-live": "polite" });
     panel.verdicts = dom("div", { class: "time-verdicts" });
+    panel.about = dom("p", { class: "quiet-text" });
     panel.below = dom("div");
     lookInto(panel, longestScope(scopes));
-    panel.root.append(timeChoices(panel), panel.verdicts, panel.chart, panel.readout, panel.below);
+    panel.root.append(timeChoices(panel), panel.about, panel.verdicts, panel.chart, panel.readout, panel.below);
     new ResizeObserver(oncePerFrame(() => drawTime(panel))).observe(panel.root);
     return panel.root;
   },
@@ -32,6 +33,9 @@ function lookInto(panel, scope) {
   const bars = makeTimeBars(scope);
   Object.assign(panel, { scope, rows: timeRows(scope), all: false, cursor: null, bars });
   panel.readout.textContent = "";
+  panel.about.textContent = scope.step?.meta.reverse
+    ? `${scope.step.op} walks from the last step to the first: t = 1 is the end of its input.`
+    : "";
   panel.below.replaceChildren(...(bars ? [bars.root] : []));
 }
 

@@ -27,6 +27,10 @@ class ProgramTime {
     return this.app.isSecretValue(id);
   }
 
+  isSecretEdge(backwardId, edge) {
+    return this.app.isSecretEdge(backwardId, edge);
+  }
+
   kindOf(id) {
     return this.index.values.get(id).kind;
   }
@@ -110,10 +114,16 @@ class InsideTime {
     return position < 0 ? null : this.step.inputs[position];
   }
 
-  /** A secret of an exercise is one in here, too. */
-  isSecret(id) {
-    const outside = this.outsideOf(id);
-    return this.outer.isSecret(this.step.output) || (outside !== null && this.outer.isSecret(outside));
+  /** While an exercise asks for anything that the op sends or gets, all gradients in here would tell. */
+  isSecret() {
+    const { outer, step } = this;
+    const back = outer.index.completed.get(step.output);
+    const sends = (back?.edges ?? []).some(({ input }, k) => outer.isSecretEdge(back.id, k) || outer.isSecret(input));
+    return sends || outer.isSecret(step.output);
+  }
+
+  isSecretEdge() {
+    return this.isSecret();
   }
 
   kindOf(id) {
@@ -131,16 +141,15 @@ class InsideTime {
     return (wanted === "value" ? index.forwardMoment : index.backwardMoment).get(output) ?? -1;
   }
 
-  /** Show the op and open its box. The walk stays where it is, for it has no moments in here. */
+  /** Show the op, and open its box where that is no maze. The walk stays where it is, for it has no moments in here. */
   visit(id) {
     this.chosen = id;
-    const { app } = this;
-    const item = app.folding?.items.get(`v${this.outermost.output}`);
-    if (item) {
-      app.folding.reveal(item);
-      if (item.inside?.folded) app.folding.toggle(item.inside.key);
-    }
-    app.select(this.outermost.output);
+    const { app, outermost } = this;
+    const item = app.folding?.items.get(`v${outermost.output}`);
+    if (item) app.folding.reveal(item);
+    const small = outermost.inside.values.length <= MOST_UNFOLDED;
+    if (item?.inside.folded && small) app.folding.toggle(item.inside.key);
+    app.select(outermost.output);
   }
 
   visitEdge({ backward }) {
@@ -174,14 +183,17 @@ function longestScope(scopes) {
 /** A choice among the scopes; where there is one alone, its name if it is not the program. */
 function scopeChoice(panel, choose) {
   const { scopes, scope } = panel;
-  if (scopes.length === 1) return scope.step ? dom("span", {}, scopeText(scope)) : null;
+  if (scopes.length === 1) return scope.step ? dom("span", {}, "time ", scope.label) : null;
   const options = scopes.map((one, i) => dom("option", { value: i }, scopeText(one)));
   const select = dom("select", { class: "time-scope", onchange: () => choose(scopes[Number(select.value)]) }, options);
   select.value = String(scopes.indexOf(scope));
   return dom("label", {}, "time in ", select);
 }
 
-/** "inside h (lstm_sequence)", and which way it walks where that is not forwards. */
+/** "inside lstm.lstm_sequence@2 (weight_ih_l0_reverse)": a layer of several is known by its weights. */
 function scopeText(scope) {
-  return scope.step?.meta.reverse ? `${scope.label}, from last to first` : scope.label;
+  const inputs = (scope.step?.inputs ?? []).filter((id) => id !== null);
+  const weight = inputs.find((id) => scope.outer.kindOf(id) === "parameter");
+  if (weight === undefined) return scope.label;
+  return `${scope.label} (${scope.outer.index.values.get(weight).name.split(".").at(-1)})`;
 }
