@@ -45,8 +45,18 @@ def train() -> float:
     return float(loss.item())
 
 
+def look_inside() -> float:
+    """A trace and what it answers."""
+    t = mg.trace(lambda w, x: mg.tanh(w * x), 2.0, 0.5)
+    assert_type(t, mg.Trace)
+    assert_type(mg.trace(mg.ones(2, 2)), Tensor)
+    assert t.check() and len(t.paths("w")) == 1
+    return float(t["w"].grad.sum()) if t["w"].grad is not None else 0.0
+
+
 def main() -> None:
     """Run everything above."""
+    assert look_inside() > 0
     x = mg.tensor(np.eye(2) + 1.0, requires_grad=True)
     arithmetic(x).backward()
     gradient = x.grad

@@ -79,3 +79,24 @@ def test_the_notebook_of_two_devices_has_its_second_column():
     said = run(small)
     assert "devices in this notebook: cpu, cuda" in said and "(no GPU here)" not in said
     assert "the GPU is ahead from width" in said
+
+
+def test_a_trace_of_the_other_library_has_the_same_numbers():
+    said = run("""
+import minigrad as mg
+from minigrad import nn
+
+def traced(name):
+    with mg.device(name):
+        mg.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Dropout(0.3), nn.LayerNorm(5), nn.Linear(5, 3))
+        x, y = mg.rand(2, 4), mg.tensor([0, 2])
+        return mg.trace(lambda x: nn.functional.cross_entropy(model(x), y), x)
+
+here, there = traced("cpu"), traced("cuda")
+for name in here.grads:
+    assert abs(here.grads[name] - there.grads[name]).max() < 1e-6, name
+assert there.check() and len(str(here)) == len(str(there))
+print(there.output.data.dtype, len(there.show()._repr_html_()) > 1000)
+""")
+    assert said == "float32 True\n"

@@ -125,7 +125,7 @@ class _Lens:
         return total
 
     def weighted(self, forward: Forward, at: int, depth: int) -> Tensor:
-        """An op that is linear: Σ c · x with numbers c that do not depend on x. One c = 1 moves an element."""
+        """A linear op: Σ c · x with numbers c that do not depend on x. A single c = 1 moves an element."""
         found, arrays = [], [None if v is None else v.data for v in forward.inputs]
         for k, v in enumerate(forward.inputs):
             if v is not None and v.dtype.kind == "f":

@@ -131,9 +131,16 @@ class Recorder:
         return value
 
     def _frozen(self, saved: tuple) -> tuple:
-        """The saved arrays, with the copies of leaves in the place of arrays that a step may change."""
+        """The saved arrays on the CPU, with the copies of leaves in the place of arrays that may change."""
         copies = self._copies
-        return tuple([copies.get(id(a), a) for a in saved])
+        return tuple([copies[id(a)] if id(a) in copies else _on_cpu(a) for a in saved])
+
+
+def _on_cpu(value: Any) -> Any:
+    """Arrays, and what a fused op keeps in tuples, as NumPy's; everything else as it is."""
+    if isinstance(value, tuple | list):
+        return type(value)([_on_cpu(v) for v in value])
+    return to_numpy(value) if hasattr(value, "get") and hasattr(value, "dtype") else value
 
 
 def _owners(array: Any) -> set[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -25,10 +25,23 @@ from .record import Backward, Edge, Forward, Value
 from .recorder import Recorder
 from .table import table
 
+if TYPE_CHECKING:
+    from .exercise import Question
+    from .page import Frame
+    from .paths import Paths
+
 __all__ = ["Trace", "trace"]
 
 
-def trace(fn: Callable, *inputs: Any, gradient: Any = None, **matrix: Any) -> Any:
+@overload
+def trace(fn: Callable[..., Any], *inputs: Any, gradient: Any = None) -> Trace: ...
+
+
+@overload
+def trace(fn: Tensor | np.ndarray | list, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor: ...
+
+
+def trace(fn: Any, *inputs: Any, gradient: Any = None, **matrix: Any) -> Any:
     """Run y = fn(*inputs) and its backward pass, and keep every step: a Trace.
 
     fn: any function of Tensors that returns one Tensor, or a Module. Numbers, lists and arrays of floats
@@ -203,7 +216,7 @@ class Trace:
         """Compare what every edge sends with finite differences of its op; see EdgeReport."""
         return check_edges(self)
 
-    def paths(self, name: str, index: Any = (), limit: int = 10_000) -> Any:
+    def paths(self, name: str, index: Any = (), limit: int = 10_000) -> Paths:
         """The gradient of the result with respect to one element, as a sum over paths; see Paths."""
         from .paths import paths
 
@@ -221,7 +234,7 @@ class Trace:
 
         return opened(self[name])
 
-    def exercise(self, name: str) -> Any:
+    def exercise(self, name: str) -> Question:
         """Predict, then reveal: a question about the gradient of one value."""
         from .exercise import ask
 
@@ -239,7 +252,7 @@ class Trace:
 
         return save(self, path, title)
 
-    def show(self, height: int = 720, title: str | None = None) -> Any:
+    def show(self, height: int = 720, title: str | None = None) -> Frame:
         """The stepper, inside a notebook."""
         from .page import show
 
