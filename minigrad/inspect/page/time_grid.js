@@ -221,7 +221,15 @@ function timeRow(panel, view, row, r) {
   const cells = row.norms.map((norm, t) =>
     row.ids[t] === null ? null : timeCell(panel, view, { row, r, t, norm, y }),
   );
-  return [label, small, ...cells.filter(Boolean)];
+  return [label, small, ...cells.filter(Boolean), ...nowFrame(view, row, y)];
+}
+
+/** A frame over the cell that the walk is at, or that was chosen: its neighbours do not cover it. */
+function nowFrame(view, row, y) {
+  const t = view.now === null ? -1 : row.ids.indexOf(view.now);
+  if (t < 0) return [];
+  const x = GRID.label + (t - view.first) * view.cell;
+  return [svgNode("rect", { x, y, width: view.cell, height: GRID.row - 4, class: "time-now" })];
 }
 
 function stepsOfRow(row) {

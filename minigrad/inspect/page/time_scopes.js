@@ -150,6 +150,9 @@ class InsideTime {
     const small = outermost.inside.values.length <= MOST_UNFOLDED;
     if (item?.inside.folded && small) app.folding.toggle(item.inside.key);
     app.select(outermost.output);
+    const { layout, camera } = window.minigrad?.view ?? {};
+    const rect = layout?.nodes.get(`v${outermost.output}/${id}`) ?? layout?.nodes.get(`v${outermost.output}`);
+    if (rect) camera.show(rect);
   }
 
   visitEdge({ backward }) {
@@ -190,10 +193,11 @@ function scopeChoice(panel, choose) {
   return dom("label", {}, "time in ", select);
 }
 
-/** "inside lstm.lstm_sequence@2 (weight_ih_l0_reverse)": a layer of several is known by its weights. */
+/** "inside lstm.lstm_sequence@2 (l0_reverse)": a layer of several is known by its weights. */
 function scopeText(scope) {
   const inputs = (scope.step?.inputs ?? []).filter((id) => id !== null);
   const weight = inputs.find((id) => scope.outer.kindOf(id) === "parameter");
   if (weight === undefined) return scope.label;
-  return `${scope.label} (${scope.outer.index.values.get(weight).name.split(".").at(-1)})`;
+  const name = scope.outer.index.values.get(weight).name.split(".").at(-1);
+  return `${scope.label} (${name.replace(/^weight_ih_/, "")})`;
 }
