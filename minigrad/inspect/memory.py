@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from .record import Backward, Forward, Value
@@ -35,8 +36,14 @@ class MemoryLane:
                 change = -sum(self._drop(a) for a in _arrays(step.forward, leaves)) if step.forward else 0
             live += change
             self.rows.append(MemoryRow(step, change, live))
-            if isinstance(step, Backward):
-                step.live = live
+
+    def after(self, step: Any) -> int:
+        """Bytes held after one step."""
+        return self._live[id(step)]
+
+    @cached_property
+    def _live(self) -> dict[int, int]:
+        return {id(row.step): row.live for row in self.rows}
 
     @property
     def peak(self) -> int:

@@ -62,6 +62,16 @@ class Binding(NamedTuple):
     by_library: bool  # not in the reader's own words
 
 
+class Seen(NamedTuple):
+    """A frame on the way from fn to an op: how near the reader it stands, and where in the chain."""
+
+    frame: FrameType
+    order: int  # of its first op among all frames
+    depth: int  # 0 of the reader's own
+    module: str
+    place: int
+
+
 class Places:
     """Follows the program: which module runs, which line, which names hold what.
 
@@ -75,7 +85,7 @@ class Places:
         self.bindings: list[Binding] = []
         self._paths = {id(module): path for path, module in self.modules.items()}
         self._stack = [""]
-        self._frames: dict[int, tuple[FrameType, int, int, str]] = {}  # frame, order, depth, module
+        self._frames: dict[int, Seen] = {}
         self._chain: list[FrameType] = []
         self._bound: dict[tuple, Any] = {}
 
@@ -104,22 +114,37 @@ class Places:
     def here(self) -> Place:
         """The place of the op that was just made."""
         inner = _outside_engine(sys._getframe(2))
-        chain, reader = _frames(inner)
-        common = 0
-        for a, b in zip(chain, self._chain):
-            if a is not b:
-                break
-            common += 1
-        for frame in chain[common:]:
-            self._frames[id(frame)] = (frame, len(self._frames), *self._standing(frame))
-        for frame in chain[max(common - 1, 0) :]:  # the others have not moved since
+        known = self._climb(inner)
+        for frame in self._chain[max(known - 1, 0) :]:  # the others have not moved since
             self._read_names(frame)
-        self._chain = chain
+        reader = next((f for f in reversed(self._chain) if not self._frames[id(f)].depth), None)
         module, shown = self._stack[-1], reader or inner
         if reader is None and inner.f_globals["__name__"].startswith(INSPECT):  # a scalar of the microscope
             return Place(module, "", 0, (object(),))
         origin = (module, shown.f_code, shown.f_lasti, inner.f_code, inner.f_lasti)
         return Place(module, shown.f_code.co_filename, shown.f_lineno, origin)
+
+    def _climb(self, frame: FrameType | None) -> int:
+        """Bring the chain of frames up to date, outermost first; how many of it stood there before."""
+        fresh = []
+        while frame is not None:
+            seen = self._frames.get(id(frame))
+            if seen and seen.place < len(self._chain) and self._chain[seen.place] is frame:
+                break  # all that is above it is as it was
+            whose = _whose(frame)
+            if whose == "trace":
+                break
+            if whose != "inspect":
+                fresh.append(frame)
+            frame = frame.f_back
+        else:
+            seen = None
+        known = seen.place + 1 if frame is not None and seen else 0
+        del self._chain[known:]
+        for frame in reversed(fresh):
+            self._frames[id(frame)] = Seen(frame, len(self._frames), *self._standing(frame), len(self._chain))
+            self._chain.append(frame)
+        return known
 
     def close(self) -> None:
         """fn has returned: what its variables held last; then let the frames go."""
@@ -130,13 +155,13 @@ class Places:
 
     def _standing(self, frame: FrameType) -> tuple[int, str]:
         """How near the reader a function stands (0 is nearest), and the module whose method it is."""
-        library = not _is_readers(frame)
+        library = _whose(frame) == "library"
         path = self._paths.get(id(frame.f_locals.get("self")), self._stack[-1] if library else "")
         return (LIBRARY if library else 0), path
 
     def _read_names(self, frame: FrameType) -> None:
         """Variables that hold another tensor than when last looked at."""
-        names, (_, order, depth, module) = frame.f_locals, self._frames[id(frame)]
+        names, (_, order, depth, module, _) = frame.f_locals, self._frames[id(frame)]
         code = frame.f_code
         arguments = code.co_varnames[: code.co_argcount] + (code.co_freevars if depth else ())
         if names is frame.f_globals:  # a notebook's: only those that this code mentions
@@ -168,21 +193,15 @@ def _outside_engine(frame: FrameType) -> FrameType:
     return frame
 
 
-def _frames(frame: FrameType | None) -> tuple[list[FrameType], FrameType | None]:
-    """The frames between the call of trace() and this one, outermost first; and the reader's innermost."""
-    chain, reader = [], None
-    while frame is not None and frame.f_globals.get("__name__", "") != TRACE:
-        if not frame.f_globals.get("__name__", "").startswith(INSPECT):
-            chain.append(frame)
-        if reader is None and _is_readers(frame):
-            reader = frame
-        frame = frame.f_back
-    return chain[::-1], reader
-
-
-def _is_readers(frame: FrameType) -> bool:
-    package, _, rest = frame.f_globals.get("__name__", "").partition(".")
-    return package != OURS or rest.partition(".")[0] in READERS
+def _whose(frame: FrameType) -> str:
+    """'reader', 'library', 'inspect', or 'trace' where trace() itself is reached."""
+    name = frame.f_globals.get("__name__", "")
+    package, _, rest = name.partition(".")
+    if name == TRACE:
+        return "trace"
+    if name.startswith(INSPECT):
+        return "inspect"
+    return "reader" if package != OURS or rest.partition(".")[0] in READERS else "library"
 
 
 # ---------------------------------------------------------------- modules

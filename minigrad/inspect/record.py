@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -147,7 +148,12 @@ class Backward:
     forward: Forward | None  # None for a leaf: nothing to send on
     g: np.ndarray
     edges: list[Edge] = field(default_factory=list)
-    live: int = 0  # bytes saved for backward that are still held after this step
+    lane: Callable[[], Any] | None = None  # of its trace: the memory over time
+
+    @property
+    def live(self) -> int:
+        """Bytes saved for backward that are still held after this step."""
+        return self.lane().after(self) if self.lane else 0
 
     def __repr__(self) -> str:
         return f"<backward {self.id}: {self.value.name} has its gradient, sends to {len(self.edges)}>"

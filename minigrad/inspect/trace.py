@@ -7,6 +7,7 @@ The backward steps come from the engine's own `backprop()`. Nothing is computed 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -172,10 +173,16 @@ class Trace:
         self.inputs = [recorder.by_array.get(id(x._data)) if isinstance(x, Tensor) else None for x in given]
         self.classes = recorder.places.classes
         self.sequences = give_names(self.values, self.output, recorder, names, result)
-        self.memory = MemoryLane(self.steps)
+        for step in self.backward:
+            step.lane = lambda: self.memory
         self._by_name: dict[str, Value] = {}
         for value in self.values:  # of numbers that stand there twice, the first
             self._by_name.setdefault(value.name, value)
+
+    @cached_property
+    def memory(self) -> MemoryLane:
+        """What is held for the backward pass, step by step."""
+        return MemoryLane(self.steps)
 
     @property
     def loss(self) -> Value:

@@ -116,7 +116,6 @@ class Graph:
         self.trace, self.arrays = trace, arrays
         edges = sum(len(step.edges) for step in trace.backward)
         self.with_local = edges <= MOST_EDGES_WITH_LOCAL
-        self.live = {id(row.step): row.live for row in trace.memory.rows}
         self.gathered: dict[int, np.ndarray] = {}  # by value, while its edges are written in their order
 
     def encoded(self) -> dict[str, Any]:
@@ -171,7 +170,7 @@ class Graph:
             "module": f.module,
             "saved": [{"what": what, "bytes": int(array.nbytes)} for what, array in f.saved],
             "bytes": f.bytes,
-            "live": self.live.get(id(f), 0),
+            "live": self.trace.memory.after(f),
             "freed": None if f.freed is None else f.freed.id,
             "inside": self.inside(f),
             "replay": f.replay,
