@@ -199,6 +199,19 @@ def test_a_variable_bound_again_gets_a_number():
     assert [v.name for v in t.values] == ["x", "x.2", "x.3", "loss"]
 
 
+def test_layers_of_one_lstm_are_no_steps_in_time_and_calls_of_a_cell_are():
+    lstm, cell = nn.LSTM(2, 3, num_layers=2, bidirectional=True), nn.GRUCell(2, 2)
+    x = np.ones((4, 1, 2), "f4")
+    assert mg.trace(lambda x: lstm(x)[0].sum(), x).sequences == {}
+
+    def f(x):
+        for _ in range(3):
+            x = cell(x, x)
+        return x.sum()
+
+    assert [v.time for v in mg.trace(f, x[0]).sequences["cell.r"]] == [1, 2, 3]
+
+
 BIAS = mg.tensor(np.ones((2, 1)), requires_grad=True)
 
 

@@ -77,8 +77,8 @@ def _by_variable(values: list[Value], names: dict[Value, str]) -> dict[str, list
     for name, group in held.items():
         spots = Counter(_spot(value) for value in group if varies(value))
         spot, most = spots.most_common(1)[0] if spots else (None, 0)
-        if most > 1:
-            loop = [value for value in group if varies(value) and _spot(value) == spot]
+        loop = [value for value in group if varies(value) and _spot(value) == spot]
+        if most > 1 and not _within_one_call(loop):
             first = group.index(loop[0])
             before = group[first - 1 : first] if spot and first else []
             start = [value for value in before if value.made_by is None]
@@ -89,6 +89,12 @@ def _by_variable(values: list[Value], names: dict[Value, str]) -> dict[str, list
 def _spot(value: Value) -> tuple | None:
     """The spot of the program that made it; None for what was there."""
     return value.made_by.place.origin if value.made_by else None
+
+
+def _within_one_call(loop: list[Value]) -> bool:
+    """A loop inside a module of the library's, over the layers of an LSTM for one: not over time."""
+    calls = {value.made_by.place.call if value.made_by else 0 for value in loop}
+    return len(calls) == 1 and calls != {0}
 
 
 def _by_spot(values: list[Value], names: dict[Value, str]) -> dict[str, list[Value]]:
@@ -107,7 +113,7 @@ def _by_spot(values: list[Value], names: dict[Value, str]) -> dict[str, list[Val
         base = _free(_op_name(group[0]), taken)
         for value in group:
             names[value] = base
-        if len(group) > 1:
+        if len(group) > 1 and not _within_one_call(group):
             found[base] = group
     return found
 

@@ -35,6 +35,7 @@ GENERIC = {
 LIBRARY = 10**6  # deeper than any function of the reader's: less telling names
 INSPECT = OURS + ".inspect"
 TRACE = INSPECT + ".trace"
+WALKS = OURS + ".ops.recurrent"  # where the library itself goes through time
 READERS = ("models", "recipes")  # written as a reader would: their lines are shown
 
 
@@ -46,6 +47,7 @@ class Place:
     file: str
     line: int
     origin: tuple  # the same for two ops made by one spot of one loop
+    call: int = 0  # which call of a module of the library's; 0 outside of those, and on a walk over time
 
     @property
     def code(self) -> str:
@@ -84,7 +86,8 @@ class Places:
         self.parameters = {p.node: name for name, p in _parameters(self.modules) if p.node is not None}
         self.bindings: list[Binding] = []
         self._paths = {id(module): path for path, module in self.modules.items()}
-        self._stack = [""]
+        self._stack = [("", 0)]  # path and call of the modules that run
+        self._calls = 0
         self._frames: dict[int, Seen] = {}
         self._chain: list[FrameType] = []
         self._bound: dict[tuple, Any] = {}
@@ -94,7 +97,7 @@ class Places:
         """Hooks on the modules tell which one runs."""
         handles = []
         for path, module in self.modules.items():
-            handles.append(module.register_forward_pre_hook(self._enter(path), prepend=True))
+            handles.append(module.register_forward_pre_hook(self._enter(path, module), prepend=True))
             handles.append(module.register_forward_hook(self._leave, always_call=True))
         try:
             yield
@@ -102,9 +105,12 @@ class Places:
             for handle in handles:
                 handle.remove()
 
-    def _enter(self, path: str) -> Callable:
+    def _enter(self, path: str, module: Module) -> Callable:
+        library = _owner(type(module).__module__) == "library"
+
         def enter(*_: Any) -> None:
-            self._stack.append(path)
+            self._calls += 1
+            self._stack.append((path, self._calls if library else 0))
 
         return enter
 
@@ -118,11 +124,13 @@ class Places:
         for frame in self._chain[max(known - 1, 0) :]:  # the others have not moved since
             self._read_names(frame)
         reader = next((f for f in reversed(self._chain) if not self._frames[id(f)].depth), None)
-        module, shown = self._stack[-1], reader or inner
+        (module, call), shown = self._stack[-1], reader or inner
         if reader is None and inner.f_globals["__name__"].startswith(INSPECT):  # a scalar of the microscope
             return Place(module, "", 0, (object(),))
+        if call and any(frame.f_globals.get("__name__") == WALKS for frame in self._chain):
+            call = 0
         origin = (module, shown.f_code, shown.f_lasti, inner.f_code, inner.f_lasti)
-        return Place(module, shown.f_code.co_filename, shown.f_lineno, origin)
+        return Place(module, shown.f_code.co_filename, shown.f_lineno, origin, call)
 
     def _climb(self, frame: FrameType | None) -> int:
         """Bring the chain of frames up to date, outermost first; how many of it stood there before."""
@@ -156,7 +164,7 @@ class Places:
     def _standing(self, frame: FrameType) -> tuple[int, str]:
         """How near the reader a function stands (0 is nearest), and the module whose method it is."""
         library = _whose(frame) == "library"
-        path = self._paths.get(id(frame.f_locals.get("self")), self._stack[-1] if library else "")
+        path = self._paths.get(id(frame.f_locals.get("self")), self._stack[-1][0] if library else "")
         return (LIBRARY if library else 0), path
 
     def _read_names(self, frame: FrameType) -> None:
@@ -195,7 +203,11 @@ def _outside_engine(frame: FrameType) -> FrameType:
 
 def _whose(frame: FrameType) -> str:
     """'reader', 'library', 'inspect', or 'trace' where trace() itself is reached."""
-    name = frame.f_globals.get("__name__", "")
+    return _owner(frame.f_globals.get("__name__", ""))
+
+
+def _owner(name: str) -> str:
+    """The same, of a file by its name as a module."""
     package, _, rest = name.partition(".")
     if name == TRACE:
         return "trace"
