@@ -297,6 +297,10 @@ CASES = [
 def test_inside_a_fused_walk_norms_and_contributions_are_the_true_ones(show, layer, dtype, options):
     trace = sequence_model(layer, dtype, **options)
     page = show(trace, "time")
+    for k in range(page.locator(".time-scope option").count()):  # two layers, each both ways: every second one back
+        page.select_option(".time-scope", str(k))
+        assert ("from the last step" in page.inner_text(".time-panel")) == (k % 2 == 1)
+        assert page.locator(".row-name").all_text_contents()[:2] == ["h", "c"]
     exact = {"float32": 1e-6, "float64": 1e-12}[dtype]
     fused = [f.output for f in trace.forward if f.op.endswith("_sequence")]
     labels = page.evaluate("timeScopes(minigrad.app).filter((s) => s.step).map((s) => s.label)")

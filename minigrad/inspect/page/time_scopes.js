@@ -4,7 +4,7 @@
 /** The program's own graph: its moments are those of the walk. */
 class ProgramTime {
   constructor(app) {
-    Object.assign(this, { app, graph: app.graph, index: app.index, label: "the program", moments: new Map() });
+    Object.assign(this, { app, graph: app.graph, index: app.index, label: "in the program", moments: new Map() });
   }
 
   get times() {
@@ -190,7 +190,7 @@ function scopeChoice(panel, choose) {
   const options = scopes.map((one, i) => dom("option", { value: i }, scopeText(one)));
   const select = dom("select", { class: "time-scope", onchange: () => choose(scopes[Number(select.value)]) }, options);
   select.value = String(scopes.indexOf(scope));
-  return dom("label", {}, "time in ", select);
+  return dom("label", {}, "time ", select);
 }
 
 /** "inside lstm.lstm_sequence@2 (l0_reverse)": a layer of several is known by its weights. */
