@@ -18,7 +18,7 @@ from against_torch import agree, behaves, both_reject, draw, modules_agree, plai
 TF = torch.nn.functional
 MATH = torch.nn.attention.SDPBackend.MATH
 pytestmark = pytest.mark.usefixtures("plain_pytorch")
-quick = settings(max_examples=20, deadline=None, derandomize=True)
+quick = settings(max_examples=12, deadline=None, derandomize=True)
 
 
 def some_mask(kind, shape, seed, open_rows=True):
@@ -247,7 +247,7 @@ def test_multihead_attention_drops_in_training_only():
 
 
 @pytest.mark.filterwarnings("ignore:Support for mismatched")
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(
     heads=st.integers(1, 3), bias=st.booleans(), bias_kv=st.booleans(), zero=st.booleans(), same=st.booleans(),
     first=st.booleans(), batched=st.booleans(), padding=st.sampled_from([None, "bool", "float"]),

@@ -47,8 +47,7 @@ def test_train_tells_its_result_and_the_files_it_left(trained):
     assert (
         metrics["settings"]["epochs"] == 3 and metrics["seeds"] == [1] and 0.5 < metrics["test_accuracy"] <= 1
     )
-
-
+@pytest.mark.slow
 def test_evaluate_and_predict(trained, tmp_path):
     folder, _ = trained
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -138,8 +137,7 @@ def test_a_mistake_is_one_line_and_no_traceback(words, code, told, monkeypatch, 
     said = capsys.readouterr().err
     assert end.value.code == code and told in said and len(said.strip().splitlines()) == 1
     assert not (tmp_path / "runs").exists()
-
-
+@pytest.mark.slow
 def test_a_finished_run_is_not_overwritten_by_accident(trained):
     folder, _ = trained
     before = (folder / "best.safetensors").read_bytes()
@@ -148,7 +146,7 @@ def test_a_finished_run_is_not_overwritten_by_accident(trained):
     assert (folder / "best.safetensors").read_bytes() == before
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupt_leaves_a_checkpoint_and_says_how_to_go_on(tmp_path, number):
     folder = tmp_path / "run"
     process = subprocess.Popen(

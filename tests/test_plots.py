@@ -94,7 +94,7 @@ def test_the_matrix_counts():
     assert "57.14 % right: 3 mistakes among 7" in figure.get_suptitle()
 
 
-@pytest.mark.parametrize("k", [1, 2, 40])
+@pytest.mark.parametrize("k", [1, 2, pytest.param(40, marks=pytest.mark.slow)])
 def test_matrices_of_other_sizes(k, tmp_path):
     labels = np.arange(200) % k
     inspect.confusion_matrix(labels, labels, tmp_path / "right.png")
@@ -103,7 +103,7 @@ def test_matrices_of_other_sizes(k, tmp_path):
 
 @pytest.mark.parametrize(
     ("shape", "pictures"),
-    [((6, 1, 5, 5), 6), ((16, 3, 3, 3), 16), ((512, 784), 64), ((16, 6, 5, 5), 60), ((2, 100, 3, 3), 64)],
+    [((6, 1, 5, 5), 6), ((16, 3, 3, 3), 16), pytest.param((512, 784), 64, marks=pytest.mark.slow), ((16, 6, 5, 5), 60), pytest.param((2, 100, 3, 3), 64, marks=pytest.mark.slow)],
 )
 def test_filters_share_one_scale(shape, pictures):
     weight = RNG.standard_normal(shape).astype(np.float32)
