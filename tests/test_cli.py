@@ -47,6 +47,8 @@ def test_train_tells_its_result_and_the_files_it_left(trained):
     assert (
         metrics["settings"]["epochs"] == 3 and metrics["seeds"] == [1] and 0.5 < metrics["test_accuracy"] <= 1
     )
+
+
 @pytest.mark.slow
 def test_evaluate_and_predict(trained, tmp_path):
     folder, _ = trained
@@ -137,6 +139,8 @@ def test_a_mistake_is_one_line_and_no_traceback(words, code, told, monkeypatch, 
     said = capsys.readouterr().err
     assert end.value.code == code and told in said and len(said.strip().splitlines()) == 1
     assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.slow
 def test_a_finished_run_is_not_overwritten_by_accident(trained):
     folder, _ = trained

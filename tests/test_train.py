@@ -269,6 +269,8 @@ def test_settings_are_parsed_and_checked():
     ):
         with pytest.raises(ValueError, match=told):
             apply_settings(Settings(), [change])
+
+
 @pytest.mark.slow
 def test_a_run_leaves_metrics_and_four_pictures(tmp_path):
     run = Run("mlp", "digits", tmp_path, ["epochs=2"])
