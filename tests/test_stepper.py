@@ -180,6 +180,20 @@ def test_every_moment_says_what_happens_in_a_sentence(browser_page):
 
 
 @pytest.mark.slow
+def test_a_rule_has_its_op_s_words_under_it(browser_page):
+    trace = two_layers()
+    page = opened(browser_page, trace)
+    words = page.evaluate("minigrad.app.page.words.sigmoid")
+    shown = {}
+    for at in range(len(trace.forward) + 1, page.evaluate("minigrad.app.moments.length")):
+        go(page, at)
+        op = page.evaluate("minigrad.app.index.forward.get(minigrad.app.moment.forward)?.op ?? 'leaf'")
+        shown[op] = page.locator(".rule-words").all_inner_texts()
+    assert shown["sigmoid"] == [f"sigmoid: {words}."] and len(words) > 20
+    assert shown["mul"] == shown["leaf"] == []  # the sentence on top has said it
+
+
+@pytest.mark.slow
 def test_paths_that_meet_are_added_before_the_reader_s_eyes(browser_page):
     trace = meeting_paths()
     page = opened(browser_page, trace)

@@ -94,6 +94,7 @@ function edgeRule(app) {
   return [
     formulaBlock(app, edge.formula),
     pluggedIn(app, edge, g, local, sent, hidden),
+    ruleInWords(app, step),
     localBlock(app, step, edge, local),
     isScalar(g)
       ? null
@@ -105,6 +106,13 @@ function edgeRule(app) {
     isScalar(sent) ? null : arrayRow("sent", sent, { kind: "gradient", hidden }),
     sumBlock(app, edge.input, edge.order),
   ];
+}
+
+/** One sentence on what the op's backward does, from the library, where the sentence on top has no words of its own. */
+function ruleInWords(app, step) {
+  const op = app.index.forward.get(step.forward)?.op;
+  const words = op in RULE_WORDS ? "" : app.page.words?.[op];
+  return words ? dom("p", { class: "note rule-words" }, `${op}: ${words}.`) : null;
 }
 
 /** "0.9639 = 1.088 × 0.8859", where all are numbers. */
