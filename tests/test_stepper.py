@@ -428,3 +428,31 @@ def test_files_are_small():
     """Each script is one idea: about 400 lines at most."""
     long = {f.name for f in Path(FOLDER).glob("*.js") if len(f.read_text().splitlines()) > 400}
     assert long == set()
+
+
+LIVE_INSIDE = """() => {
+  const app = minigrad.app, x = app.graph.values.find((v) => v.name === "x"), a = app.valueOf(x.id);
+  const data = Float64Array.from(a.data);
+  data[0] += 0.5;
+  const run = runGraph(app.graph, new Map([[x.id, { shape: a.shape, dtype: a.dtype, data }]]), app.arrays);
+  const back = backGraph(app.graph, run, undefined, app.arrays);
+  app.setLive({ values: run.values, grads: back.grads, sent: back.sent, run, back });
+  const forward = app.graph.forward.find((f) => f.inside), scope = { opened: { forward, scope: { opened: null } } };
+  const { id } = forward.inside.values.find((v) => v.name === "h@2");
+  return ["run", "back"].map((way) => {
+    const live = liveInScope(app, scope, way);
+    return Array.from((live.values ?? live.grads).get(id).data);
+  });
+}"""
+
+
+@pytest.mark.slow
+def test_a_drag_moves_the_numbers_inside_a_fused_op_too(browser_page):
+    lstm = mg.nn.LSTM(2, 3).double()
+    x = np.random.default_rng(0).normal(size=(3, 1, 2))
+    page = opened(browser_page, mg.trace(lambda x: (lstm(x)[0] ** 2).sum(), x))
+    value, grad = page.evaluate(LIVE_INSIDE)
+    x[0, 0, 0] += 0.5
+    there = mg.trace(lambda x: (lstm(x)[0] ** 2).sum(), x).opened("lstm_sequence")["h@2"]
+    np.testing.assert_allclose(value, there.data.ravel(), rtol=1e-12)
+    np.testing.assert_allclose(grad, there.grad.ravel(), rtol=1e-12)

@@ -23,20 +23,27 @@ function readOutside(app, item) {
   };
 }
 
-/** Inside a fused op all happens in the moments of the op itself; live numbers are not known there. */
+/** Inside a fused op all happens in the moments of the op itself. */
 function readInside(app, item) {
   const { value, scope } = item;
   const [made, left] = momentsOfScope(app, scope);
-  const recorded = app.live === null;
+  const grad = liveInScope(app, scope, "back")?.grads.get(value.id);
+  const recorded = value.grad ?? scope.index.completed.get(value.id)?.g;
   return {
     computed: app.at >= made,
-    value: recorded ? app.array(value.data) : null,
-    grad: recorded && app.at >= left ? app.array(value.grad ?? scope.index.completed.get(value.id)?.g) : null,
+    value: liveInScope(app, scope, "run")?.values.get(value.id) ?? app.array(value.data),
+    grad: app.at >= left ? (grad ?? app.array(recorded)) : null,
     complete: app.at >= left,
     secret: false,
     parts: [],
     expected: 0,
   };
+}
+
+/** What a drag has made of the graph inside a fused op: its live "run" or "back"; null for recorded numbers. */
+function liveInScope(app, scope, way) {
+  if (!scope.opened) return app.live?.[way] ?? null;
+  return liveInScope(app, scope.opened.scope, way)?.inside?.get(scope.opened.forward.id) ?? null;
 }
 
 /** When the fused op that a scope lies in runs forward, and when backward. */
