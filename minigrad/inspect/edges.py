@@ -90,8 +90,13 @@ class EdgeReport:
         """The largest error of all edges."""
         return max((row.error for row in self.rows), default=0.0)
 
-    def __bool__(self) -> bool:
+    @property
+    def ok(self) -> bool:
+        """True if every edge agrees."""
         return not self.faults
+
+    def __bool__(self) -> bool:
+        return self.ok
 
     def __str__(self) -> str:
         lines = []
