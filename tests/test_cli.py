@@ -38,6 +38,7 @@ def trained(tmp_path_factory):
     return folder, done.stdout
 
 
+@pytest.mark.slow
 def test_train_tells_its_result_and_the_files_it_left(trained):
     folder, said = trained
     assert "test accuracy" in said and said.count("epoch ") == 4 and "\x1b" not in said
@@ -92,6 +93,7 @@ def test_predict_sees_what_the_network_was_trained_on(tmp_path):
         assert max(likeness, moved) > 0.8
 
 
+@pytest.mark.slow
 def test_a_blank_or_strange_picture_is_told(trained, tmp_path):
     from minigrad.runs import read_image
 
@@ -175,6 +177,7 @@ def test_gradcheck_prints_the_table_and_writes_rows(tmp_path):
     assert {"op", "method", "order1", "order2"} <= set(rows[0]) and rows[0]["order1"] <= 1e-12
 
 
+@pytest.mark.slow
 def test_recipes_doctor_and_version():
     said = run("recipes").stdout
     assert "lenet5" in said and "mnist" in said and "99.0 %" in said

@@ -51,6 +51,7 @@ def texts(figure):
     return [t.get_text() for t in figure.findobj(matplotlib.text.Text) if t.get_text()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PICTURES)
 def test_every_picture_is_a_titled_png_or_svg(name, tmp_path):
     figure = PICTURES[name](tmp_path / "deep" / "p.png")

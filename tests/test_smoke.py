@@ -32,6 +32,7 @@ def test_a_long_graph_needs_no_recursion():
     assert graph_limits.million_nodes(nodes)["unit"] == "s"  # raises where the gradient is wrong
 
 
+@pytest.mark.slow
 def test_training_does_not_grow_the_memory():
     resident, traced = graph_limits.memory_growth(steps=300, warm=100)
     assert traced["value"] < 0.05, traced

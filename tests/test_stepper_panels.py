@@ -236,6 +236,7 @@ def test_expressions_are_worked_out_without_eval(show):
 # ---------------------------------------------------------------- time
 
 
+@pytest.mark.slow
 def test_contributions_over_time_sum_to_the_gradient_and_the_cut_leaves_the_early_ones_out(show):
     trace = mg.trace(recurrent, W, U)
     page = show(trace, "time")
@@ -293,6 +294,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer, dtype, options", CASES)
 def test_inside_a_fused_walk_norms_and_contributions_are_the_true_ones(show, layer, dtype, options):
     trace = sequence_model(layer, dtype, **options)

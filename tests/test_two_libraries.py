@@ -23,6 +23,7 @@ def run(program):
     return ran.stdout
 
 
+@pytest.mark.slow
 def test_a_tensor_goes_over_and_its_gradient_comes_back():
     said = run("""
 import minigrad as mg
@@ -34,6 +35,7 @@ print(there.device, x.grad.device, x.grad.tolist())
     assert said == "cuda:0 cpu [2.0, 2.0, 2.0]\n"
 
 
+@pytest.mark.slow
 def test_devices_do_not_mix():
     said = run("""
 import minigrad as mg
@@ -45,6 +47,7 @@ except TypeError as error:
     assert said.startswith("add: ") and "a on cpu, b on cuda" in said
 
 
+@pytest.mark.slow
 def test_training_is_the_same_there():
     said = run("""
 import minigrad as mg
