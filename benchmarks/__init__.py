@@ -11,7 +11,7 @@ from minigrad_kernels.cpu.memory import keep_freed_memory
 
 THREADS = 2
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(_name, str(THREADS))
 choose_core()
 rest_when_idle()

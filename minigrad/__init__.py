@@ -21,6 +21,7 @@ from .engine.anomaly import *
 from .engine.backend import *
 from .engine.backprop import *
 from .engine.derivatives import *
+from .engine.kernels import *
 from .engine.node import *
 from .engine.op import *
 from .engine.random import *

@@ -2,6 +2,7 @@
 
 spelling.py     PyTorch's names of arguments, heard beside NumPy's
 backend.py      where arrays live (NumPy or CuPy) and which dtypes carry gradients
+kernels.py      faster versions of a forward or backward: found by name, turned off by one line
 random.py       one counter-based random stream, the same bits on every device
 node.py         Node: an op, its inputs, and what it saved
 recording.py    no_grad and its kin

@@ -18,41 +18,24 @@ one text serves ordinary backward, on raw arrays, and create_graph=True, on Tens
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .backend import Array, default_dtype, is_float, is_number, xp_of
+from .kernels import kernel
+from .kernels import mode as kernel_mode
 from .node import Node, mode
 from .spelling import own_names
 from .tensor import Tensor, wrap
 from .vjp import Plan
 
-__all__ = ["elementwise", "op", "reference_mode"]
+__all__ = ["elementwise", "op"]
 
 REGISTRY: dict[str, Op] = {}
-
-
-class _KernelMode(threading.local):
-    reference = False
-
-
-_kernel_mode = _KernelMode()
-
-
-@contextlib.contextmanager
-def reference_mode() -> Iterator[None]:
-    """Run the readable forwards only: no kernels inside this block (per thread)."""
-    former, _kernel_mode.reference = _kernel_mode.reference, True
-    try:
-        yield
-    finally:
-        _kernel_mode.reference = former
 
 
 # ---------------------------------------------------------------- declaring
@@ -97,6 +80,9 @@ class Op:
         self.extra = extra
         self.elementwise = elementwise
         self.kernels: dict[str, Callable] = {}  # device kind -> the forward's signature without xp
+        faster = kernel(self.name)
+        if faster is not None:
+            self.kernels["cpu"] = faster
         self.plans: dict[int, Plan] = {}
         self.call: Callable = forward  # the public function; set when declared
         self._read_signature()
@@ -137,9 +123,9 @@ class Op:
 
     def run(self, xp: Any, arrays: list, meta: dict) -> Any:
         """A kernel that takes the job, else the forward."""
-        if not _kernel_mode.reference:
-            kernel = self.kernels.get("cpu" if xp is np else "cuda")
-            y = kernel(*arrays, **meta) if kernel else NotImplemented
+        faster = self.kernels.get("cpu" if xp is np else "cuda")
+        if faster is not None and not kernel_mode.reference:
+            y = faster(*arrays, **meta)
             if y is not NotImplemented:
                 return y
         return self.forward(xp, *arrays, **meta)
@@ -263,11 +249,12 @@ def _declare(op: Op) -> Callable:
 
 def _fast_one(op: Op, general: Callable) -> Callable:
     forward, kernels, plans, meta, ndarray = op.forward, op.kernels, op.plans, op.defaults, np.ndarray
+    faster = kernels.get("cpu")
 
     def call(*args: Any, **given: Any) -> Any:
-        if len(args) == 1 and not given and isinstance(args[0], Tensor) and not kernels:
+        if len(args) == 1 and not given and isinstance(args[0], Tensor):
             x, node = args[0]._data, args[0]._node
-            if type(x) is ndarray:
+            if type(x) is ndarray and (not kernels or (faster is not None and x.size < faster.least)):
                 y = forward(np, x)
                 if type(y) is not ndarray:
                     y = np.asarray(y)
@@ -284,9 +271,10 @@ def _fast_one(op: Op, general: Callable) -> Callable:
 
 def _fast_two(op: Op, general: Callable) -> Callable:
     forward, kernels, plans, meta, ndarray = op.forward, op.kernels, op.plans, op.defaults, np.ndarray
+    faster = kernels.get("cpu")
 
     def call(*args: Any, **given: Any) -> Any:
-        if len(args) == 2 and not given and isinstance(args[0], Tensor) and not kernels:
+        if len(args) == 2 and not given and isinstance(args[0], Tensor):
             a, b = args
             x, m = a._data, a._node
             if isinstance(b, Tensor):
@@ -295,7 +283,7 @@ def _fast_two(op: Op, general: Callable) -> Callable:
             else:
                 y, n = b, None
                 alike = type(x) is ndarray and (type(y) is float or type(y) is int)
-            if alike:
+            if alike and (not kernels or (faster is not None and x.size < faster.least)):
                 try:
                     z = forward(np, x, y)
                 except ValueError as error:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .backend import Array
+from .kernels import vjp_with_kernel
 
 
 class Plan:
@@ -36,7 +37,8 @@ class Plan:
         else:
             self.keep = sorted(named)
         self.save = _saver(self.keep)
-        self.calls = [(i, self._caller(v, entries, meta)) for i, v, entries, meta in wanted]
+        kind = (lambda i: "joint") if op.joint else op.arrays.__getitem__
+        self.calls = [(i, self._caller(v, f"{op.name}.{kind(i)}", e, m)) for i, v, e, m in wanted]
         self.joint = self.calls[0][1] if op.joint else None
 
     def _read(self, vjp: Callable) -> tuple[list[tuple[int, bool]], tuple[str, ...]]:
@@ -68,11 +70,12 @@ class Plan:
         return entries, tuple(meta)
 
     def _caller(
-        self, vjp: Callable, entries: list, meta: tuple[str, ...]
+        self, vjp: Callable, name: str, entries: list, meta: tuple[str, ...]
     ) -> Callable[[Any, tuple, dict], Any]:
-        """A function (g, saved, meta) that calls the VJP with what it names."""
+        """A function (g, saved, meta) that calls the VJP, or its kernel, with what it names."""
         places = [self.keep.index(e) for e in entries]
         names = list(inspect.signature(vjp).parameters)
+        vjp = vjp_with_kernel(name, vjp)
         if self.op.joint:
             lead = (self.needs,) if "needs" in names else ()
             if self.op.variadic in names:

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-__all__ = ["choose_core", "core_in_use", "has_avx512", "limit_threads", "rest_when_idle"]
+__all__ = ["choose_core", "core_in_use", "has_avx512", "limit_threads", "openblas_function", "rest_when_idle"]
 
 # What OpenBLAS's SkylakeX kernels use; a processor with all of these runs them.
 _NEEDED = {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}
@@ -52,7 +52,7 @@ def core_in_use() -> str | None:
 
     None if no OpenBLAS is loaded, or it cannot be asked.
     """
-    ask = _openblas("get_corename")
+    ask = openblas_function("get_corename")
     if ask is None:
         return None
     ask.restype = ctypes.c_char_p
@@ -65,7 +65,7 @@ def limit_threads(count: int) -> bool:
     Its threads wait for each other by spinning, so that small products slow down many times over
     when another thread or program wants the same cores.
     """
-    tell = _openblas("set_num_threads")
+    tell = openblas_function("set_num_threads")
     if tell is None:
         return False
     tell.argtypes, tell.restype = [ctypes.c_int], None
@@ -73,19 +73,30 @@ def limit_threads(count: int) -> bool:
     return True
 
 
-def _openblas(function: str) -> Any:
-    """A function of the OpenBLAS that NumPy has loaded, under whichever name its build gives it."""
+def openblas_function(function: str, suffixes: tuple[str, ...] = ("64_", "")) -> Any:
+    """A function of the OpenBLAS that NumPy has loaded, under whatever name its build gives it; else None."""
+    found = _known.get((function, suffixes))
+    if found is None:  # perhaps not loaded yet: asked again next time
+        found = _known[function, suffixes] = _search(function, suffixes)
+    return found
+
+
+_known: dict[tuple, Any] = {}
+
+
+def _search(function: str, suffixes: tuple[str, ...]) -> Any:
+    """Look through the libraries of this process."""
     try:
         maps = Path("/proc/self/maps").read_text()
     except OSError:
         return None
-    paths = sorted({line.split()[-1] for line in maps.splitlines() if "openblas" in line})
+    paths = {line.split()[-1] for line in maps.splitlines() if "openblas" in line}
     # NumPy's own copy first, should another package have brought a second one.
-    for path in sorted(paths, key=lambda p: "numpy" not in p):
+    for path in sorted(paths, key=lambda p: ("numpy" not in p, p)):
         library = ctypes.CDLL(path)
-        for prefix in ("scipy_openblas", "openblas"):
-            for suffix in ("64_", ""):
-                found = getattr(library, f"{prefix}_{function}{suffix}", None)
+        for prefix in ("scipy_", "") if function.startswith("cblas_") else ("scipy_openblas_", "openblas_"):
+            for suffix in suffixes:
+                found = getattr(library, f"{prefix}{function}{suffix}", None)
                 if found is not None:
                     return found
     return None
