@@ -52,36 +52,61 @@ def calls_for(run: Callable[[], Any], target: float, synchronise: Callable[[], N
     return max(1, round(target / max(once, 1e-7)))
 
 
+def nothing() -> None:
+    """What there is to wait for on the CPU."""
+
+
 def paired(
     ours: Callable[[], Any],
     theirs: Callable[[], Any],
     rounds: int = 31,
     target: float = 0.08,
-    synchronise: Callable[[], None] = lambda: None,
+    synchronise: Callable[[], None] = nothing,
 ) -> dict[str, Any]:
-    """Time both in turn, `rounds` times; the ratio ours/theirs is taken within each round.
+    """Time both in turn, `rounds` times; the ratio ours/theirs is taken within each round."""
+    times, calls = in_turn({"ours": ours, "theirs": theirs}, rounds, target, synchronise)
+    return {
+        **ratios(times["ours"], times["theirs"]),
+        "ours_ms": milliseconds(times["ours"]),
+        "theirs_ms": milliseconds(times["theirs"]),
+        "rounds": rounds,
+        "calls_per_round": list(calls.values()),
+    }
+
+
+def in_turn(
+    runs: dict[str, Callable[[], Any]],
+    rounds: int = 31,
+    target: float = 0.08,
+    synchronise: Callable[[], None] = nothing,
+) -> tuple[dict[str, list[float]], dict[str, int]]:
+    """Seconds per call of each, round after round, and how many calls made up one measurement.
 
     Odd rounds go in the other order, so that going second favours nobody.
     """
-    for run in (ours, theirs):  # warm up: caches, thread pools, lazy handles
+    for run in runs.values():  # warm up: caches, thread pools, lazy handles, kernels compiled at first calls
         seconds(run, 3, synchronise)
-    calls = [calls_for(run, target, synchronise) for run in (ours, theirs)]
-    pairs = []
+    calls = {name: calls_for(run, target, synchronise) for name, run in runs.items()}
+    times: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds):
-        pair = [0.0, 0.0]
-        for side in (0, 1) if number % 2 == 0 else (1, 0):
-            pair[side] = seconds((ours, theirs)[side], calls[side], synchronise)
-        pairs.append(pair)
-    low, middle, high = quartiles([a / b for a, b in pairs])
-    return {
-        "ratio": round(middle, 4),
-        "ratio_q1": round(low, 4),
-        "ratio_q3": round(high, 4),
-        "ours_ms": round(1e3 * statistics.median(a for a, _ in pairs), 4),
-        "theirs_ms": round(1e3 * statistics.median(b for _, b in pairs), 4),
-        "rounds": rounds,
-        "calls_per_round": calls,
-    }
+        for name in list(runs)[:: 1 if number % 2 == 0 else -1]:
+            times[name].append(seconds(runs[name], calls[name], synchronise))
+    return times, calls
+
+
+def ratios(ours: list[float], theirs: list[float]) -> dict[str, float]:
+    """Median and quartiles of the ratio within each round.
+
+    >>> ratios([1.0, 2.0, 9.0], [1.0, 1.0, 3.0])
+    {'ratio': 2.0, 'ratio_q1': 1.5, 'ratio_q3': 2.5}
+    """
+    low, middle, high = quartiles([a / b for a, b in zip(ours, theirs, strict=True)])
+    return {"ratio": round(middle, 4), "ratio_q1": round(low, 4), "ratio_q3": round(high, 4)}
+
+
+def milliseconds(times: list[float]) -> float:
+    """The median of some seconds, in milliseconds."""
+    return round(1e3 * statistics.median(times), 4)
 
 
 def quartiles(values: list[float]) -> tuple[float, float, float]:

@@ -3,6 +3,8 @@
 Every row builds a model in both libraries by the same function (the names are the same), copies
 PyTorch's initial weights, and sees that the losses of the first steps agree before anything is
 timed. One timed call is one training step: forward, loss, zero_grad, backward, optimiser step.
+A row has two figures: the step as it is written, and the same step captured (`mg.capture`). All
+three sides are timed in the same rounds.
 """
 
 from __future__ import annotations
@@ -23,12 +25,16 @@ from minigrad.engine import backend  # isort: skip
 
 
 class Case(NamedTuple):
-    """One row: what it trains, the ratio it must keep, and a function device -> two steps."""
+    """One row: what it trains, the ratio it must keep, and a function device -> two steps.
+
+    `captured_bar` is the ratio that the captured step must keep, where it is another one.
+    """
 
     name: str
     what: str
     bar: float
     build: Callable[[str], tuple[Callable[[], Any], Callable[[], Any]]]
+    captured_bar: float | None = None
 
 
 def train_step(lib: ModuleType, model: Any, optimiser: Any, x: Any, labels: Any) -> Callable[[], Any]:
@@ -66,6 +72,7 @@ def classifier(make: Callable, shape: tuple[int, ...], optimiser: Callable, word
     return build
 
 
+PACKAGES = ("numpy", "numba", "torch")  # whose versions a number depends on
 CHAIN_BLOCKS = 40  # of five ops each: mul, add, tanh, sub, relu
 
 
@@ -114,48 +121,48 @@ def small_steps(optim: ModuleType, model: Any) -> Any:
 
 
 CASES = [
-    Case("mlp", "MLP 784-512-512-10, batch 128, Adam", 0.8, classifier(models.mlp, (128, 784), adam)),
-    Case("chain", "chain of 200 small ops on 8x8 (40 x mul, add, tanh, sub, relu)", 1.0, chain),
+    Case("mlp", "MLP 784-512-512-10, batch 128, Adam", 0.5, classifier(models.mlp, (128, 784), adam)),
+    Case("chain", "chain of 200 small ops on 8x8 (40 x mul, add, tanh, sub, relu)", 0.8, chain, 0.3),
     Case(
         "lenet5",
         "LeNet-5, batch 64, SGD + momentum",
-        1.5,
+        1.0,
         classifier(models.lenet5, (64, 1, 28, 28), momentum),
     ),
     Case(
         "resnet20",
         "ResNet-20, batch 32, 32x32, SGD + momentum",
-        2.5,
+        1.0,
         classifier(models.resnet20, (32, 3, 32, 32), small_steps),
     ),
     Case(
         "vgg",
         "VGG block 3-64-64-pool-128-128, batch 16, 64x64, SGD + momentum",
-        2.5,
+        1.0,
         classifier(models.vgg_block, (16, 3, 64, 64), momentum),
     ),
     Case(
         "conv1d",
         "1-D ConvNet, 1,000 samples, batch 32, Adam",
-        2.5,
+        1.0,
         classifier(models.conv1d_net, (32, 1, 1000), adam),
     ),
     Case(
         "lstm",
         "LSTM character model, T 64, batch 32, hidden 256, Adam",
-        2.5,
+        1.0,
         classifier(models.char_lstm, (32, 64), adam, 65),
     ),
     Case(
         "gru",
         "2-layer bidirectional GRU tagger, T 50, batch 32, hidden 128, Adam",
-        2.5,
+        1.0,
         classifier(models.gru_tagger, (32, 50), adam, 1000),
     ),
     Case(
         "transformer",
         "transformer, 4 layers, d 128, T 128, batch 16, Adam",
-        2.5,
+        0.9,
         classifier(models.transformer, (16, 128), adam, 65),
     ),
 ]
@@ -173,42 +180,81 @@ def check_agreement(name: str, ours: Callable[[], Any], theirs: Callable[[], Any
     return worst
 
 
-def measure(case: Case, device: str, rounds: int) -> dict[str, Any]:
-    """One row: agreement first, then paired timing."""
-    ours, theirs = case.build(device)
-    worst = check_agreement(case.name, ours, theirs)
+def sides(case: Case, device: str, plain: bool, captured: bool) -> tuple[dict[str, Callable[[], Any]], float]:
+    """The steps to time ("theirs", "ours", "captured"), once they agree, and by how much their losses differ."""
+    runs, worst = {}, 0.0
+    for name, wanted in (("ours", plain), ("captured", captured)):
+        if wanted:
+            ours, runs["theirs"] = case.build(device)  # each on its own weights
+            runs[name] = mg.capture(ours) if name == "captured" else ours
+            worst = max(worst, check_agreement(f"{case.name} ({name})", runs[name], runs["theirs"]))
+    return runs, worst
+
+
+def measure(
+    case: Case, device: str, rounds: int, plain: bool = True, captured: bool = False
+) -> dict[str, Any]:
+    """One row: agreement first, then timing in turn. The plain figure stands in the row itself."""
+    runs, worst = sides(case, device, plain, captured)
 
     def synchronise() -> None:
         if device != "cpu":
             backend.synchronize()
             torch.cuda.synchronize()
 
-    timing = harness.paired(ours, theirs, rounds, synchronise=synchronise)
+    times, calls = harness.in_turn(runs, rounds, synchronise=synchronise)
     row = {"name": case.name, "what": case.what, "bar": case.bar, "loss_difference": float(f"{worst:.1e}")}
-    return {**row, **timing}
+    figures = {name: figure(times[name], times["theirs"], bar) for name, bar in bars(case) if name in runs}
+    row |= figures.pop("ours", {})
+    row |= {"theirs_ms": harness.milliseconds(times["theirs"]), "rounds": rounds}
+    return {**row, **figures, "calls_per_round": calls}
+
+
+def bars(case: Case) -> list[tuple[str, float]]:
+    """The bar of the step as it is written and that of the captured one."""
+    return [("ours", case.bar), ("captured", case.captured_bar or case.bar)]
+
+
+def figure(ours: list[float], theirs: list[float], bar: float) -> dict[str, Any]:
+    """One side's ratio, time and bar."""
+    return {"bar": bar, **harness.ratios(ours, theirs), "ours_ms": harness.milliseconds(ours)}
+
+
+def told(row: dict[str, Any]) -> str:
+    """A row on the terminal: a line for the plain step, one for the captured."""
+    lines = []
+    for what, found in ((row["name"], row), ("  captured", row.get("captured", {}))):
+        if "ratio" in found:
+            verdict = harness.verdict(found["ratio"], found["bar"])
+            lines.append(
+                f"{what:11} {found['ours_ms']:9.3f} ms / {row['theirs_ms']:9.3f} ms = {found['ratio']:.3f}"
+                f" ({found['ratio_q1']:.3f} to {found['ratio_q3']:.3f}), bar {found['bar']}: {verdict}"
+            )
+    return "\n".join(lines)
 
 
 def main(arguments: list[str] | None = None) -> None:
+    can_capture = hasattr(mg, "capture")
     parser = argparse.ArgumentParser("python -m benchmarks.vs_pytorch", description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=31, help="pairs timed per row (default 31)")
+    parser.add_argument("--rounds", type=int, default=31, help="rounds timed per row (default 31)")
     parser.add_argument("--only", choices=[case.name for case in CASES], help="time this row alone")
     parser.add_argument("--json", metavar="FILE", help="write the rows there")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--plain", action="store_true", help="only the step as it is written")
+    either.add_argument("--captured", action="store_true", help="only the captured step (writes no file)")
     options = parser.parse_args(arguments)
+    if options.captured and (options.json or not can_capture):
+        parser.error("--captured: a file needs the plain figure too" if can_capture else "no mg.capture yet")
     torch.set_num_threads(benchmarks.THREADS)
     rows = []
     for case in CASES:
         if options.only in (None, case.name):
-            row = measure(case, options.device, options.rounds)
-            rows.append(row)
-            print(
-                f"{row['name']:8} {row['ours_ms']:9.3f} ms / {row['theirs_ms']:9.3f} ms = {row['ratio']:.3f}"
-                f" ({row['ratio_q1']:.3f} to {row['ratio_q3']:.3f}), bar {row['bar']}:"
-                f" {harness.verdict(row['ratio'], row['bar'])}",
-                flush=True,
-            )
+            which = {"plain": not options.captured, "captured": can_capture and not options.plain}
+            rows.append(measure(case, options.device, options.rounds, **which))
+            print(told(rows[-1]), flush=True)
     if options.json:
-        harness.write(options.json, "vs_pytorch", harness.environment(options.device), rows)
+        harness.write(options.json, "vs_pytorch", harness.environment(options.device, PACKAGES), rows)
 
 
 if __name__ == "__main__":
