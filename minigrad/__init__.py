@@ -15,6 +15,7 @@ from . import data as data
 from . import inspect as inspect
 from . import nn as nn
 from . import optim as optim
+from .capture import *
 from .early_stopping import *
 from .engine.adjoint import *
 from .engine.anomaly import *

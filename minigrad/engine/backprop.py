@@ -46,7 +46,8 @@ def backprop(
     root, g = _seed(y, g, create_graph)
     pending = {root: g}
     heap = [(-root.number, root)]
-    send, push, pop = (_pull_graph if create_graph else pull), heapq.heappush, heapq.heappop
+    send = _pull_graph if create_graph else getattr(mode.recording, "pull", pull)
+    push, pop = heapq.heappush, heapq.heappop
     take, received = pending.pop, pending.get
     step = tuple.__new__  # a NamedTuple without the cost of its keyword-aware constructor
     while heap:
@@ -85,7 +86,7 @@ def pull(node: Node, g: Any, only: set | None) -> list:
     if plan.joint is not None:
         for i, gi in enumerate(plan.joint(g, saved, meta)):
             if inputs[i] is not None and gi is not None:
-                grads[i] = _own(g, _fit(node, i, gi))
+                grads[i] = own(g, fit(node, i, gi))
     else:
         for i, call in plan.calls:
             source = inputs[i]
@@ -93,8 +94,8 @@ def pull(node: Node, g: Any, only: set | None) -> list:
                 continue
             gi = call(g, saved, meta)
             if gi.shape != source.shape or gi.dtype is not source.dtype:
-                gi = _fit(node, i, gi)
-            grads[i] = gi if source.plan is not None else _own(g, gi)
+                gi = fit(node, i, gi)
+            grads[i] = gi if source.plan is not None else own(g, gi)
     if node.watch is not None:
         node.watch.check_gradients(node, g, grads)
     return grads
@@ -117,7 +118,7 @@ def _pull_graph(node: Node, g: Tensor, only: set | None) -> list:
     grads: list = [None] * len(inputs)
     for i, gi in found:
         if needed[i]:
-            grads[i] = _fit(node, i, gi)
+            grads[i] = fit(node, i, gi)
     return grads
 
 
@@ -146,7 +147,7 @@ def _pull_reference(node: Node, g: Tensor, needed: list) -> list:
     return [next(found) if need else None for need in needed]
 
 
-def _own(g: Any, gi: Any) -> Any:
+def own(g: Any, gi: Any) -> Any:
     """A leaf's .grad must be an array of its own: neither g itself nor a view of something."""
     return gi.copy() if gi is g or getattr(gi, "base", None) is not None else gi
 
@@ -171,7 +172,7 @@ def _check_usable(node: Node) -> None:
         node.watch.check_saved(node)
 
 
-def _fit(node: Node, i: int, gi: Any) -> Any:
+def fit(node: Node, i: int, gi: Any) -> Any:
     """A gradient in its input's shape and dtype: un-broadcast for elementwise ops, else it must fit."""
     source, op = node.inputs[i], node.op
     if gi is None:
@@ -197,7 +198,7 @@ def _seed(y: Tensor, g: Any, create_graph: bool) -> tuple[Node, Any]:
             raise ValueError(
                 f"backward: expected a scalar, got shape {y.shape}; reduce it (.sum()) or pass gradient="
             )
-        g = xp_of(y._data).ones_like(y._data)
+        g = wrap(xp_of(y._data).ones_like(y._data), None)
     given = g if isinstance(g, Tensor) else Tensor(g, device=y.device)
     if given.shape != y.shape:
         raise ValueError(f"backward: expected gradient of shape {y.shape}, got {given.shape}")
@@ -238,12 +239,13 @@ def backward(
     """
     retain = create_graph if retain_graph is None else retain_graph
     with recording(create_graph):
+        put = getattr(mode.recording, "gather", gather)
         for node, g, _ in backprop(self, gradient, retain, create_graph):
             if node.sink is not None:
-                _gather(node, g)
+                put(node, g)
 
 
-def _gather(node: Node, g: Any) -> None:
+def gather(node: Node, g: Any) -> None:
     """Add g to the node's .grad; in place where nobody else can hold the array."""
     sink: Sink = node.sink
     if isinstance(g, Tensor):
@@ -257,6 +259,11 @@ def _gather(node: Node, g: Any) -> None:
         sink.grad._data += g
     else:
         sink.grad = wrap(sink.grad._data + g, None)
+
+
+def kept(node: Node, g: Any) -> Tensor:
+    """A gradient as a Tensor of its own."""
+    return wrap(xp_of(g).array(g), None)
 
 
 def grad(
@@ -288,9 +295,10 @@ def grad(
     root, _ = _seed(y, grad_outputs, create_graph)
     retain = create_graph if retain_graph is None else retain_graph
     with recording(create_graph):
+        keep = getattr(mode.recording, "kept", kept)
         for node, g, _ in backprop(y, grad_outputs, retain, create_graph, _between(root, wanted)):
             if node in wanted:
-                found[node] = g if isinstance(g, Tensor) else wrap(xp_of(g).array(g), None)
+                found[node] = g if isinstance(g, Tensor) else keep(node, g)
     missing = [i for i, x in enumerate(targets) if x._node not in found]
     if missing and not allow_unused:
         raise ValueError(

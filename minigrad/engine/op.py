@@ -230,7 +230,7 @@ def _declare(op: Op) -> Callable:
         recording = mode.recording if mask > 1 << len(arrays) and op.differentiable else False
         if not recording or not (y.dtype is dtype or carries(op, y)):
             t, watcher = wrap(y, None), mode.recording
-            return t if watcher is True or not watcher else watcher.aside(t, op, args, meta)
+            return t if watcher is True or watcher is False else watcher.aside(t, op, args, meta)
         plan = plans.get(mask) or op.plan(mask)
         t = wrap(y, Node(plan, inputs, meta, plan.save(y, arrays, saved), y))
         return t if recording is True else recording.watch(t, arrays, args)
@@ -259,7 +259,7 @@ def _fast_one(op: Op, general: Callable) -> Callable:
                 if type(y) is not ndarray:
                     y = np.asarray(y)
                 recording = mode.recording
-                if not recording or (node is None and recording is True):
+                if recording is False or (node is None and recording is True):
                     return wrap(y, None)
                 if recording is True and y.dtype is x.dtype:
                     plan = plans.get(3) or op.plan(3)
@@ -291,7 +291,7 @@ def _fast_two(op: Op, general: Callable) -> Callable:
                 if type(z) is not ndarray:
                     z = np.asarray(z)
                 recording = mode.recording
-                if not recording or (m is None and n is None and recording is True):
+                if recording is False or (m is None and n is None and recording is True):
                     return wrap(z, None)
                 if recording is True and z.dtype is x.dtype:
                     mask = 4 + 2 * (m is not None) + (n is not None)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from .node import mode
+
+F = TypeVar("F", bound=Callable)
 
 __all__ = ["enable_grad", "inference_mode", "is_grad_enabled", "no_grad", "set_grad_enabled"]
 
@@ -21,6 +25,11 @@ def leave() -> None:
     mode.recording = mode.__dict__["former"].pop()
 
 
+def switched(now: Any, on: bool) -> Any:
+    """What the switch holds when turned on or off: a watcher stays on, some (`quiet`) stay while it is off."""
+    return (getattr(now, "loud", None) or now or True) if on else getattr(now, "quiet", False)
+
+
 class recording(contextlib.ContextDecorator):
     """Set for this thread whether ops record nodes; restores what was before."""
 
@@ -28,7 +37,7 @@ class recording(contextlib.ContextDecorator):
         self.on = on
 
     def __enter__(self) -> None:
-        enter(self.on and (mode.recording or True))  # a watcher that looks for anomalies stays
+        enter(switched(mode.recording, self.on))
 
     def __exit__(self, *exc: object) -> None:
         leave()
@@ -60,7 +69,7 @@ class set_grad_enabled:
 
     def __init__(self, mode_on: bool) -> None:
         self.former = mode.recording
-        mode.recording = bool(mode_on)
+        mode.recording = switched(mode.recording, bool(mode_on))
 
     def __enter__(self) -> None:
         pass
@@ -72,3 +81,31 @@ class set_grad_enabled:
 def is_grad_enabled() -> bool:
     """True if ops record nodes in this thread."""
     return bool(mode.recording)
+
+
+# ---------------------------------------------------------------- what a captured step has to know
+
+version = [0]  # changes with whatever makes a recorded step out of date: train(), eval()
+
+
+def effect(f: F) -> F:
+    """Mark a function that does more than compute: it draws, writes into arrays, makes or checks them.
+
+    A captured step calls it again at every replay, with the same objects; else it is f itself.
+    """
+
+    @functools.wraps(f)
+    def call(*args: Any, **kw: Any) -> Any:
+        now = mode.recording
+        if now is True or now is False or not hasattr(now, "effect"):
+            return f(*args, **kw)
+        return now.effect(f, args, kw)
+
+    return call  # type: ignore[return-value]
+
+
+def reading(what: str) -> None:
+    """Announce that Python is about to read a value out of a tensor: a step being captured refuses it."""
+    now = mode.recording
+    if now is not True and now is not False and hasattr(now, "refuse"):
+        now.refuse(what)

@@ -14,6 +14,7 @@ import numpy as np
 from . import backend
 from .backend import Array, Device, is_float
 from .node import Hook, Node, Sink, mutated
+from .recording import effect, reading
 
 __all__ = ["Tensor"]
 
@@ -59,6 +60,7 @@ class Tensor(Methods):
     @property
     def data(self) -> Array:
         """The raw array; read-only where an op computed it, since gradients depend on it."""
+        reading(".data")
         if self._node is None or self._node.plan is None or not isinstance(self._data, np.ndarray):
             return self._data
         view = self._data.view()
@@ -168,8 +170,7 @@ class Tensor(Methods):
             if value is None:
                 return
             raise ValueError("grad: this tensor does not require grad; call requires_grad_() first")
-        self.retain_grad()
-        self._node.sink.grad = value
+        set_grad(self.retain_grad(), value)
 
     def retain_grad(self) -> Tensor:
         """Keep `.grad` on a computed tensor too."""
@@ -198,16 +199,19 @@ class Tensor(Methods):
 
     def item(self) -> Any:
         """The only element as a Python number."""
+        reading("item()")
         if self._data.size != 1:
             raise ValueError(f"item: expected one element, got shape {self.shape}")
         return self._data.item()
 
     def tolist(self) -> Any:
         """Nested Python lists."""
+        reading("tolist()")
         return self._data.tolist()
 
     def numpy(self) -> np.ndarray:
         """The NumPy array itself (no copy); only for CPU tensors that do not require grad."""
+        reading("numpy()")
         if self._node is not None:
             raise ValueError("numpy: this tensor requires grad; call detach().numpy()")
         if self.device.kind != "cpu":
@@ -215,6 +219,7 @@ class Tensor(Methods):
         return self._data
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        reading("np.asarray()")
         if self.device.kind != "cpu":
             raise TypeError(f"numpy: this tensor is on {self.device}; call .cpu() first")
         return np.array(self.data, dtype=dtype, copy=copy)
@@ -232,6 +237,7 @@ class Tensor(Methods):
         return complex(self.item())
 
     def __bool__(self) -> bool:
+        reading("a decision (if, while, and, or)")
         if self._data.size != 1:
             raise ValueError(
                 f"bool: a tensor of shape {self.shape} is neither true nor false; use any() or all()"
@@ -249,9 +255,11 @@ class Tensor(Methods):
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, value: Any) -> bool:
+        reading("in")
         return bool((self._data == (value._data if isinstance(value, Tensor) else value)).any())
 
     def __repr__(self) -> str:
+        reading("print or repr")
         body = np.array2string(
             backend.to_numpy(self._data), separator=", ", prefix="tensor(", floatmode="maxprec"
         )
@@ -298,6 +306,12 @@ class Tensor(Methods):
         return _translate(func, f"np.{func.__name__}", args, kw)
 
 
+@effect
+def set_grad(t: Tensor, value: Tensor | None) -> None:
+    """Put a gradient in its place."""
+    t._node.sink.grad = value
+
+
 def _translate(meaning: Any, name: str, args: tuple, kw: dict) -> Any:
     """Answer NumPy's question: which op of ours is `meaning`?"""
     ours = NUMPY.get(meaning)
@@ -325,6 +339,7 @@ def wrap(data: Array, node: Node | None) -> Tensor:
     return t
 
 
+@effect
 def as_data(data: Any, dtype: Any = None, device: Any = None) -> Array:
     """The raw array of anything array-like, on `device`.
 
@@ -371,6 +386,7 @@ def _plain(item: Any) -> Any:
     return [_plain(x) for x in item] if isinstance(item, list | tuple) else item
 
 
+@effect
 def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A new Tensor holding a copy of `data` (number, nested list, array or Tensor).
 

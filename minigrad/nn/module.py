@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..engine.recording import version
 from .hooks import Hooked
 from .state import Stateful
 from .tree import Tree
@@ -53,6 +54,7 @@ class Module(Hooked, Stateful):
         """Behave as in training: dropout drops, batch norm uses the batch."""
         if not isinstance(mode, bool):
             raise ValueError(f"train: expected a bool (mode={mode!r})")
+        version[0] += self.training is not mode
         self.training = mode
         for child in self.children():
             child.train(mode)

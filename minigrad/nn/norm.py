@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.node import mutated
+from ..engine.recording import effect
 from ..engine.tensor import Tensor
 from ..ops.norm import check_channels, local_response
 from . import functional as F
@@ -28,12 +29,19 @@ __all__ = [
 ]
 
 
+@effect
 def _fill(*pairs: tuple[Tensor | None, float]) -> None:
     """Set whole tensors, those that a layer has."""
     for t, value in pairs:
         if t is not None:
             t._data[...] = value
             mutated(t._data)
+
+
+@effect
+def _count(batches: Tensor) -> None:
+    """One batch more."""
+    _fill((batches, batches._data + 1))
 
 
 class _PerChannel(Module):
@@ -117,7 +125,7 @@ class _BatchNorm(_PerChannel):
             self.eps,
         )
         if follows:
-            _fill((self.num_batches_tracked, self.num_batches_tracked._data + 1))
+            _count(self.num_batches_tracked)
         return y
 
     def _factor(self) -> float:

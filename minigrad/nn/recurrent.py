@@ -33,7 +33,8 @@ from typing import Any
 import numpy as np
 
 from ..engine.backend import is_number
-from ..engine.tensor import Tensor, wrap
+from ..engine.tensor import Tensor
+from ..ops.create import zeros
 from ..ops.index import take_index
 from ..ops.recurrent import final_rows, gru_sequence, lstm_sequence, rnn_sequence
 from ..ops.shape import concatenate, expand_dims, reshape, squeeze, stack, swapaxes
@@ -151,8 +152,8 @@ class RNNBase(Module):
         """The initial states, checked; zeros where none are given."""
         name, count = type(self).__name__, len(self._names)
         if hx is None:
-            xp = x.device.xp
-            return [wrap(xp.zeros((count, batch, width), x.dtype), None) for width in self._widths()]
+            shapes = [(count, batch, width) for width in self._widths()]
+            return [zeros(shape, dtype=x.dtype, device=x.device) for shape in shapes]
         states = []
         for s, width in zip(self._states(hx), self._widths(), strict=True):
             wanted = (count, batch, width) if batched else (count, width)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..engine import backend
 from ..engine.backend import Device, as_dtype
+from ..engine.recording import effect
 from ..engine.tensor import NUMPY, Tensor, tensor, wrap
 
 __all__ = [
@@ -39,6 +40,7 @@ def _float(dtype: Any) -> np.dtype:
     return backend.default_dtype() if dtype is None else as_dtype(dtype)
 
 
+@effect
 def zeros(*shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """All 0, of the default float dtype.
 
@@ -50,16 +52,19 @@ def zeros(*shape: Any, dtype: Any = None, device: Any = None, requires_grad: boo
     return _born(_place(device).zeros(_shape("zeros", shape), _float(dtype)), requires_grad)
 
 
+@effect
 def ones(*shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """All 1."""
     return _born(_place(device).ones(_shape("ones", shape), _float(dtype)), requires_grad)
 
 
+@effect
 def empty(*shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Memory as it is found: write before you read."""
     return _born(_place(device).empty(_shape("empty", shape), _float(dtype)), requires_grad)
 
 
+@effect
 def full(
     shape: Any, fill_value: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -70,6 +75,7 @@ def full(
     return _born(_place(device).full(_shape("full", shape), value, dtype), requires_grad)
 
 
+@effect
 def arange(
     start: float,
     stop: float | None = None,
@@ -90,6 +96,7 @@ def arange(
     )
 
 
+@effect
 def linspace(
     start: float,
     stop: float,
@@ -104,6 +111,7 @@ def linspace(
     return _born(_place(device).linspace(start, stop, num).astype(_float(dtype)), requires_grad)
 
 
+@effect
 def logspace(
     start: float,
     stop: float,
@@ -116,6 +124,7 @@ def logspace(
     return _born(np.logspace(start, stop, num, base=base).astype(_float(dtype)), requires_grad)
 
 
+@effect
 def eye(
     n: int, m: int | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -123,12 +132,14 @@ def eye(
     return _born(_place(device).eye(n, m, dtype=_float(dtype)), requires_grad)
 
 
+@effect
 def tri(n: int, m: int | None = None, k: int = 0, dtype: Any = None, device: Any = None) -> Tensor:
     """Ones on and below diagonal k."""
     return _born(_place(device).tri(n, m, k, dtype=_float(dtype)), False)
 
 
 def _like(name: str) -> Any:
+    @effect
     def make(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
         raw = x._data if isinstance(x, Tensor) else np.asarray(x)
         xp = backend.xp_of(raw)
@@ -163,6 +174,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
     return Tensor(array)
 
 
+@effect
 def meshgrid(*xs: Any, indexing: str = "xy") -> list[Tensor]:
     """Coordinate arrays of a grid, as NumPy's: "xy" or "ij"."""
     if indexing not in ("xy", "ij"):

@@ -9,6 +9,7 @@ import numpy as np
 from ..engine.backend import Array
 from ..engine.node import mutated
 from ..engine.op import op
+from ..engine.recording import effect
 from ..engine.tensor import Tensor
 from .reduce import norm
 
@@ -29,6 +30,7 @@ def weigh_gradient(xp: Any, x: Array, *, factor: Any) -> Array:
     return x
 
 
+@effect
 def check_rows(name: str, index: Array, size: int) -> None:
     """Row numbers: int32 or int64, in [0, size); IndexError names the first that is not."""
     if index.dtype not in (np.int32, np.int64):
@@ -45,6 +47,7 @@ def counts_of(xp: Any, index: Array, size: int) -> Array:
     return xp.bincount(index.reshape(-1), minlength=size)[index].astype(np.float64)
 
 
+@effect
 def limit_rows(xp: Any, weight: Tensor, index: Array, limit: float, p: float) -> None:
     """Rows that are used and longer than `limit` in the p-norm are shortened to it, in place."""
     used = xp.unique(index)

@@ -15,6 +15,7 @@ from ..engine.adjoint import sum_to
 from ..engine.backend import Array, is_float
 from ..engine.node import mode, mutated
 from ..engine.op import op
+from ..engine.recording import effect
 from ..engine.tensor import NUMPY, Tensor
 from .elementwise import where
 from .shape import axes_of
@@ -119,14 +120,19 @@ def setitem(self: Tensor, index: Any, values: Any) -> None:
     index = plain_index(index)
     needs = self._node is not None or (isinstance(values, Tensor) and values._node is not None)
     if not (needs and mode.recording):
-        raw = values._data if isinstance(values, Tensor) else values
-        try:
-            self._data[index] = raw
-        except (ValueError, IndexError) as error:
-            raise type(error)(f"setitem: {error} (x: {self.shape}, values: {np.shape(raw)})") from None
-        mutated(self._data)
+        write("setitem", self._data, index, values._data if isinstance(values, Tensor) else values)
         return
     rebind("setitem", self, put(self, values, index=index))
+
+
+@effect
+def write(name: str, x: Array, index: Any, values: Any) -> None:
+    """x[index] = values, in memory."""
+    try:
+        x[index] = values
+    except (ValueError, IndexError) as error:
+        raise type(error)(f"{name}: {error} (x: {x.shape}, values: {np.shape(values)})") from None
+    mutated(x)
 
 
 def assign(self: Tensor, values: Any) -> Tensor:
@@ -268,8 +274,7 @@ def in_place(name: str, f: Any) -> Any:
             raise ValueError(f"{name}: an in-place op keeps its shape {self.shape}, got {data.shape}")
         if not (is_float(self.dtype) or np.can_cast(data.dtype, self.dtype, "same_kind")):
             raise TypeError(f"{name}: an in-place op keeps its dtype {self.dtype}, got {data.dtype}")
-        self._data[...] = data
-        mutated(self._data)
+        write(name, self._data, ..., data)
         return self
 
     call.__name__ = name

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..engine.backend import Array, as_dtype, xp_of
 from ..engine.op import elementwise, op
+from ..engine.recording import effect
 from ..engine.tensor import wrap
 from .elementwise import log, maximum, where
 from .index import _along, take, take_along_axis
@@ -18,6 +19,7 @@ from .shape import expand_dims, moveaxis
 from .softmax import _shifted, log_softmax
 
 
+@effect
 def check_labels(name: str, target: Array, classes: int, ignore_index: int | None = None) -> None:
     """Labels must be whole numbers in [0, classes), or ignore_index; name the first that is not."""
     if target.dtype.kind not in "iu":

@@ -11,6 +11,7 @@ from ..engine import random as stream
 from ..engine.backend import Array
 from ..engine.op import op
 from ..engine.random import Generator
+from ..engine.recording import effect
 from ..engine.tensor import Tensor
 from .create import _born, _float, _place, _shape
 
@@ -47,6 +48,7 @@ def _draw(device: Any, generator: Generator | None) -> tuple[Any, Generator]:
     return _place(device), generator or stream.default_generator
 
 
+@effect
 def rand(
     *shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Any = None
 ) -> Tensor:
@@ -61,6 +63,7 @@ def rand(
     return _born(g.random(_shape("rand", shape), _float(dtype), xp), requires_grad)
 
 
+@effect
 def randn(
     *shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Any = None
 ) -> Tensor:
@@ -69,6 +72,7 @@ def randn(
     return _born(g.standard_normal(_shape("randn", shape), _float(dtype), xp), requires_grad)
 
 
+@effect
 def uniform(
     low: float = 0.0,
     high: float = 1.0,
@@ -83,6 +87,7 @@ def uniform(
     return _born(g.uniform(low, high, _shape("uniform", (size,)), _float(dtype), xp), requires_grad)
 
 
+@effect
 def normal(
     mean: float = 0.0,
     std: float = 1.0,
@@ -101,6 +106,7 @@ def normal(
     )
 
 
+@effect
 def randint(low: int, high: Any = None, size: Any = (), device: Any = None, generator: Any = None) -> Tensor:
     """Integers in [low, high), or [0, low) with one bound; randint(10, (2, 3)) is PyTorch's."""
     if isinstance(high, tuple | list) and size == ():
@@ -110,12 +116,14 @@ def randint(low: int, high: Any = None, size: Any = (), device: Any = None, gene
     return _born(g.integers(low, high, _shape("randint", (size,)), xp), False)
 
 
+@effect
 def randperm(n: int, device: Any = None, generator: Any = None) -> Tensor:
     """0 .. n - 1 in random order."""
     xp, g = _draw(device, generator)
     return _born(xp.asarray(g.permutation(n)), False)
 
 
+@effect
 def bernoulli(p: Any, size: Any = None, dtype: Any = None, generator: Any = None) -> Tensor:
     """1 with probability p, else 0; p a number with `size`, or a tensor of probabilities."""
     raw = p._data if isinstance(p, Tensor) else np.asarray(p)

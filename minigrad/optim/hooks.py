@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from ..engine.recording import effect
 from ..nn.hooks import ModuleHook
 
 
@@ -51,6 +52,7 @@ class Hooked:
 def hooked(step: Callable) -> Callable:
     """A step() with the hooks around it."""
 
+    @effect
     @wraps(step)
     def stepping(self: Any, *args: Any, **kw: Any) -> Any:
         if not self._hooks:

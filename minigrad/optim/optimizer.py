@@ -11,7 +11,7 @@ import numpy as np
 
 from ..engine.backend import is_float, xp_of
 from ..engine.node import mutated
-from ..engine.recording import enable_grad
+from ..engine.recording import effect, enable_grad
 from ..engine.tensor import Tensor
 from .blocks import Scratch, blocks
 from .hooks import Hooked, hooked
@@ -157,6 +157,7 @@ class Optimizer(Hooked):
 
     # -- steps
 
+    @effect
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients (or fill them with zeros)."""
         for group in self.param_groups:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...engine.backend import is_float, is_number
 from ...engine.random import default_generator
+from ...engine.recording import effect
 from ...engine.tensor import Tensor, wrap
 from ...ops import random as _random
 from ...ops.activation import SELU_ALPHA, SELU_SCALE
@@ -35,6 +36,7 @@ def _check(name: str, x: Tensor, p: float, training: bool, dims: tuple[int, ...]
         raise ValueError(f"{name}: expected {' or '.join(map(str, dims))} axes, got shape {x.shape}")
 
 
+@effect
 def _ones(x: Tensor, axes: int) -> Tensor:
     """A one for each index of the first axes of x."""
     return wrap(x.device.xp.ones(x.shape[:axes] + (1,) * (x.ndim - axes), x.dtype), None)
@@ -90,8 +92,14 @@ def _alpha(name: str, x: Tensor, p: float, training: bool, inplace: bool, axes: 
         return result_of(name, x, x * 0.0, inplace)
     a = ((1.0 - p) * (1.0 + p * SATURATION**2)) ** -0.5
     like = _ones(x, axes)
-    dropped = wrap(default_generator.bernoulli(p, like.shape, x.device.xp).astype(x.dtype), None)
+    dropped = _dropped(like, p)
     return result_of(name, x, x * (a - a * dropped) + (dropped - p) * (a * SATURATION), inplace)
+
+
+@effect
+def _dropped(like: Tensor, p: float) -> Tensor:
+    """1 with probability p, in the shape, dtype and place of `like`."""
+    return wrap(default_generator.bernoulli(p, like.shape, like.device.xp).astype(like.dtype), None)
 
 
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:

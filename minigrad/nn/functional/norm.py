@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.node import mode, mutated
+from ...engine.recording import effect
 from ...engine.tensor import Tensor
 from ...ops import norm as _norm
 from ...ops.elementwise import maximum
@@ -44,6 +45,13 @@ def _follow(running: Tensor, new: Any, momentum: float) -> None:
     """Move running statistics towards new ones."""
     running._data[...] = (1.0 - momentum) * running._data + momentum * new
     mutated(running._data)
+
+
+@effect
+def _track(mean: Tensor, var: Tensor, moments: dict[str, Any], n: int, momentum: float) -> None:
+    """Move the running statistics of batch norm towards those of a batch of n values a channel."""
+    _follow(mean, moments["mean"].reshape(-1), momentum)
+    _follow(var, moments["var"].reshape(-1) * (n / (n - 1.0)), momentum)
 
 
 def batch_norm(
@@ -83,9 +91,15 @@ def batch_norm(
     axes = (0, *range(2, input.ndim))
     y = _norm.normalise(input, weight, bias, axes=axes, eps=eps, moments=moments)
     if running_mean is not None and running_var is not None and n:
-        _follow(running_mean, moments["mean"].reshape(-1), momentum)
-        _follow(running_var, moments["var"].reshape(-1) * (n / (n - 1.0)), momentum)
+        _track(running_mean, running_var, moments, n, momentum)
     return y
+
+
+@effect
+def _track_mean(mean: Tensor, var: Tensor, moments: dict, shape: tuple, n: int, momentum: float) -> None:
+    """The same for instance norm, towards the mean over the samples of (N, C) statistics of n values each."""
+    over_batch = {k: v.reshape(shape).mean(axis=0) for k, v in moments.items()}
+    _track(mean, var, over_batch, n, momentum)
 
 
 def instance_norm(
@@ -125,9 +139,7 @@ def instance_norm(
     axes = tuple(range(2, input.ndim))
     y = _norm.normalise(input, weight, bias, axes=axes, eps=eps, moments=moments)
     if running_mean is not None and running_var is not None and input.size:
-        over_batch = {k: v.reshape(input.shape[:2]).mean(axis=0) for k, v in moments.items()}
-        _follow(running_mean, over_batch["mean"], momentum)
-        _follow(running_var, over_batch["var"] * (n / (n - 1.0)), momentum)
+        _track_mean(running_mean, running_var, moments, input.shape[:2], n, momentum)
     return y
 
 

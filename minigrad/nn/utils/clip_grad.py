@@ -9,6 +9,7 @@ import numpy as np
 
 from ...engine.backend import xp_of
 from ...engine.node import mutated
+from ...engine.recording import effect
 from ...engine.tensor import Tensor, wrap
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
@@ -54,6 +55,7 @@ def _check_limit(name: str, **limit: float) -> None:
             raise ValueError(f"{name}: expected a number >= 0 ({what}={value})")
 
 
+@effect
 def get_total_norm(
     tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
 ) -> Tensor:
@@ -70,6 +72,7 @@ def get_total_norm(
     return _total("get_total_norm", listed, norm_type, error_if_nonfinite)
 
 
+@effect
 def clip_grads_with_norm_(
     parameters: Tensors, max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
@@ -80,6 +83,7 @@ def clip_grads_with_norm_(
     _scale(_gradients("clip_grads_with_norm_", parameters, foreach), max_norm, total_norm)
 
 
+@effect
 def clip_grad_norm_(
     parameters: Tensors,
     max_norm: float,
@@ -108,6 +112,7 @@ def clip_grad_norm_(
     return total
 
 
+@effect
 def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
     """Limit every element of every gradient to [-clip_value, clip_value]. foreach changes nothing."""
     _check_limit("clip_grad_value_", clip_value=clip_value)
