@@ -15,6 +15,8 @@ from benchmarks import harness  # benchmarks itself sets threads and matrix kern
 import numpy as np  # isort: skip
 
 import minigrad as mg  # isort: skip
+from minigrad.ops.conv import conv  # isort: skip
+from minigrad.ops.attention import attention  # isort: skip
 
 
 class Row(NamedTuple):
@@ -43,8 +45,37 @@ def both_ways(f: Callable[..., Any], *shapes: tuple[int, ...]) -> Callable[[], C
     return make
 
 
+def convolved(
+    batch: int, channels: int, filters: int, lengths: tuple[int, ...], kernel: int, stride: int = 1
+) -> Callable[[], Callable[[], Any]]:
+    """A convolution that keeps the lengths (or divides them by the stride), and its gradient in x."""
+    dims = len(lengths)
+    w = np.random.default_rng(1).standard_normal((filters, channels, *(kernel,) * dims), np.float32)
+    how = {"stride": (stride,) * dims, "padding": ((kernel // 2,) * 2,) * dims, "dilation": (1,) * dims}
+    return both_ways(lambda x: conv(x, w, None, groups=1, **how), (batch, channels, *lengths))
+
+
+CONV = ("conv", "conv_grad_x")
 ROWS = [
+    Row(
+        ("matmul",), "scores of 16x4 heads, 128x32", both_ways(mg.matmul, (16, 4, 128, 32), (16, 4, 32, 128))
+    ),
+    Row(
+        ("linear", "linear.bias"),
+        "affine map 128x784 to 512",
+        both_ways(mg.nn.functional.linear, (128, 784), (512, 784), (512,)),
+    ),
     Row(("relu", "relu.x"), "ReLU of 32x64x32x32", both_ways(mg.relu, (32, 64, 32, 32))),
+    Row(CONV, "3x3 convolution 64 to 64, 16x64x64 (VGG)", convolved(16, 64, 64, (64, 64), 3)),
+    Row(CONV, "3x3 convolution 16 to 16, 32x32x32 (ResNet-20)", convolved(32, 16, 16, (32, 32), 3)),
+    Row(CONV, "3x3 convolution 32 to 64, stride 2, 32x16x16", convolved(32, 32, 64, (16, 16), 3, 2)),
+    Row(CONV, "5 wide convolution 32 to 64, 32x250 (1-D ConvNet)", convolved(32, 32, 64, (250,), 5)),
+    Row(CONV, "5x5 convolution 1 to 6, 64x28x28 (LeNet-5)", convolved(64, 1, 6, (28, 28), 5)),
+    Row(
+        ("attention", "attention.joint"),
+        "attention of 16x4 heads, 128x32 each",
+        both_ways(attention, *[(16, 4, 128, 32)] * 3),
+    ),
 ]
 
 

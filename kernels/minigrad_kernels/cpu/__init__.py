@@ -15,6 +15,11 @@ __all__ = ["TABLE", "find"]
 # backward of normalise. The function is called the same, with "_" for the dot.
 TABLE: dict[str, tuple[str, int, str]] = {
     "relu": ("activation", 1 << 16, "f"), "relu.x": ("activation", 1 << 16, "f"),
+    "matmul": ("linalg", 1 << 12, "fd"), "linear": ("linalg", 1 << 12, "fd"),
+    "linear.bias": ("linalg", 1 << 16, "fd"),
+    "conv": ("conv", 1 << 12, "f"), "conv_grad_x": ("conv", 1 << 12, "f"),
+    "conv_grad_w": ("conv_weights", 1 << 13, "f"),
+    "attention": ("attention", 1 << 12, "f"), "attention.joint": ("attention", 1 << 12, "f"),
 }  # fmt: skip
 
 
