@@ -25,15 +25,16 @@ from minigrad.engine import backend  # isort: skip
 
 
 class Case(NamedTuple):
-    """One row: what it trains, the ratio it must keep, and a function device -> two steps.
+    """One row: what it trains, the ratio it must keep, and a function (device, batch=0) -> two steps.
 
+    `batch` takes the place of the row's own batch size where it is not 0.
     `captured_bar` is the ratio that the captured step must keep, where it is another one.
     """
 
     name: str
     what: str
     bar: float
-    build: Callable[[str], tuple[Callable[[], Any], Callable[[], Any]]]
+    build: Callable[..., tuple[Callable[[], Any], Callable[[], Any]]]
     captured_bar: float | None = None
 
 
@@ -54,10 +55,10 @@ def train_step(lib: ModuleType, model: Any, optimiser: Any, x: Any, labels: Any)
 def classifier(make: Callable, shape: tuple[int, ...], optimiser: Callable, words: int = 0) -> Callable:
     """A case's `build`: the same model, weights and batch on both sides; `words`: x is tokens, each labelled."""
 
-    def build(device: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
-        rng = np.random.default_rng(0)
-        x = rng.integers(0, words, shape) if words else rng.random(shape, dtype=np.float32)
-        labels = rng.integers(0, 10, x.size if words else shape[0])
+    def build(device: str, batch: int = 0) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        rng, size = np.random.default_rng(0), (batch or shape[0], *shape[1:])
+        x = rng.integers(0, words, size) if words else rng.random(size, dtype=np.float32)
+        labels = rng.integers(0, 10, x.size if words else len(x))
         torch.manual_seed(0)
         theirs, ours = make(torch.nn).to(device), make(mg.nn).to(device)
         for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
@@ -92,8 +93,8 @@ def chain_step(lib: ModuleType, weights: list[Any], x: Any) -> Callable[[], Any]
     return step
 
 
-def chain(device: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """The chain of small ops on both sides."""
+def chain(device: str, batch: int = 0) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """The chain of small ops on both sides; it has no batch."""
     rng = np.random.default_rng(0)
     # Around w = 1, b = c = 0 values and gradients stay of order one through all the blocks.
     centre = np.array([1.0, 0.3, 0.0] * CHAIN_BLOCKS)[:, None, None]
