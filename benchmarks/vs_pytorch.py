@@ -93,13 +93,18 @@ def chain_step(lib: ModuleType, weights: list[Any], x: Any) -> Callable[[], Any]
     return step
 
 
-def chain(device: str, batch: int = 0) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """The chain of small ops on both sides; it has no batch."""
+def chain_values() -> tuple[list[np.ndarray], np.ndarray]:
+    """The chain's parameters and its input."""
     rng = np.random.default_rng(0)
     # Around w = 1, b = c = 0 values and gradients stay of order one through all the blocks.
     centre = np.array([1.0, 0.3, 0.0] * CHAIN_BLOCKS)[:, None, None]
     values = (centre + 0.1 * rng.standard_normal((3 * CHAIN_BLOCKS, 8, 8))).astype(np.float32)
-    x = rng.random((8, 8), dtype=np.float32)
+    return list(values), rng.random((8, 8), dtype=np.float32)
+
+
+def chain(device: str, batch: int = 0) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """The chain of small ops on both sides; it has no batch."""
+    values, x = chain_values()
     ours = [mg.tensor(v, device=device, requires_grad=True) for v in values]
     theirs = [torch.tensor(v, device=device, requires_grad=True) for v in values]
     return (
