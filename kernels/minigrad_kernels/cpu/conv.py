@@ -14,12 +14,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .conv_tile import DEPTH, Job, convolve, padded_filters
+from .conv_tile import WIDE, Job, Tables, convolve
 from .jit import threads
+from .simd import LANES
 
 __all__ = ["conv", "conv_grad_x"]
 
 _NO_BIAS = np.empty(0, np.float32)
+_DEPTH = 2048 // LANES  # taps x channels at a time: two vectors each, and weights, fit the first-level cache
+_STRIP = 24 << 10  # numbers in a strip
+_SUMS = 24 << 10  # numbers in the sums of a piece
+_CHUNK = 64  # images at a time
 
 
 class Axis(NamedTuple):
@@ -33,9 +38,42 @@ class Axis(NamedTuple):
     apart: int
 
 
-Work = tuple[Job, Any, tuple[int, int]]  # for convolve: the job, its taps, the panels of its filters
+Work = tuple[Job, Tables]  # for convolve
 
 _WHOLE = Axis(1, 1, 1, ((0, 0),), 0, 1)  # an axis of length 1, put before those of 1-D and 2-D
+
+
+def _panels(filters: int) -> tuple[int, int]:
+    """Panels of six filters and of four that hold so many, with the fewest left over."""
+    fours = 1 if filters <= 4 else (0, 2, 2, 1, 1, 0)[filters % 6]
+    return max(0, -(-(filters - 4 * fours) // 6)), fours
+
+
+def _runs(axis: Axis) -> tuple[list[list[int]], list[tuple[int, int]]]:
+    """Runs of neighbouring source places that a row of taps meets; for each tap, (its run, its shift there).
+
+    At a stride, neighbours in y meet every s-th place; taps of one remainder share a run.
+    """
+    runs: list[list[int]] = []  # [remainder, first, last], the latter in steps
+    found: dict[int, tuple[int, int]] = {}
+    for shift in sorted((shift for _, shift in axis.taps), key=lambda s: (s % axis.step, s)):
+        at, remainder = divmod(shift, axis.step)
+        if not runs or runs[-1][0] != remainder or at - runs[-1][2] > 4:
+            runs.append([remainder, at, at])
+        runs[-1][2] = at
+        found[shift] = (len(runs) - 1, at - runs[-1][1])
+    shown = [[at * axis.step + remainder, last - at] for remainder, at, last in runs]
+    return shown, [found[shift] for _, shift in axis.taps]
+
+
+def _piece(axis: Axis, block: int, rows: int, beyond: int, batch: int, filters: int, others: int) -> Any:
+    """How many images and neighbouring places a strip serves."""
+    chunks = -(-batch // _CHUNK)
+    chunk = batch if chunks == 1 else -(-batch // chunks // WIDE) * WIDE
+    most = min(_STRIP // max(1, block * rows * chunk) - beyond, _SUMS // (filters * chunk))
+    few = axis.places * others * -(-batch // chunk) // (4 * threads())  # so that all threads have work
+    wide = max(1, min(most, few, axis.places))
+    return chunk, -(-axis.places // -(-axis.places // wide))
 
 
 def _work(
@@ -43,23 +81,41 @@ def _work(
     turned: bool,
 ) -> Work:  # fmt: skip
     """One call of convolve. `turned`: w is (channels, filters, ...), not (filters, channels, ...)."""
-    flat_kernel = math.prod(kernel)
-    inner = [math.prod(kernel[i + 1 :]) for i in range(len(kernel))]
-    table = [
-        [*(shift for _, shift in tap), sum(k * i for (k, _), i in zip(tap, inner, strict=True))]
-        for tap in itertools.product(*[axis.taps for axis in axes])
-    ]
+    size, (az, ay, ax) = math.prod(kernel), axes
+    rows = [(z, y) for z in az.taps for y in ay.taps]
+    taps = [[(z * kernel[1] + y) * kernel[2] + x for x, _ in ax.taps] for (z, _), (y, _) in rows]
+    runs, found = _runs(ax)
+    depth = max(1, len(rows) * len(ax.taps))
+    block = -(-channels // min(channels, -(-channels * depth // _DEPTH)))
+    sixes, fours = _panels(filters)
+    beyond = sum(more for _, more in runs) + len(runs) - 1
+    chunk, wide = _piece(
+        ax, block, len(rows) * max(1, len(runs)), beyond, batch, 6 * sixes + 4 * fours, az.places * ay.places
+    )
+    starts = np.cumsum([0, *((wide + more) * chunk for _, more in runs)])
+    pitch = int(starts[-1])
+    offsets = np.zeros((2, block * depth), np.int64)
+    last = channels - (channels - 1) // block * block
+    for table, many in zip(offsets, (block, last), strict=True):
+        table[: many * len(rows) * len(found)] = [
+            (row * block + c) * pitch + starts[run] + shift * chunk
+            for row in range(len(rows)) for c in range(many) for run, shift in found
+        ]  # fmt: skip
     apart = [math.prod(y_lengths[i + 1 :]) * batch for i in range(3)]
-    blocks = -(-channels * max(1, len(table)) // DEPTH)
     job = Job(
-        batch, *(a.length for a in axes), *(a.places for a in axes), *(a.step for a in axes),
-        groups, channels, filters, -(-channels // min(blocks, channels)),
-        channels * filters * flat_kernel,
-        *((flat_kernel, filters * flat_kernel) if turned else (channels * flat_kernel, flat_kernel)),
+        batch, chunk, wide, *(a.length for a in axes), *(a.places for a in axes), *(a.step for a in axes),
+        groups, channels, filters, block, pitch, sixes, fours,
+        channels * filters * size, *((size, filters * size) if turned else (channels * size, size)),
         sum(a.first * d for a, d in zip(axes, apart, strict=True)), math.prod(y_lengths) * batch,
         *(a.apart * d for a, d in zip(axes, apart, strict=True)),
     )  # fmt: skip
-    return job, np.array(table, np.int64).reshape(-1, 4), padded_filters(filters)
+    whole = lambda values, *shape: np.array(values, np.int64).reshape(shape)
+    return job, Tables(
+        whole([(z, y) for (_, z), (_, y) in rows], len(rows), 2),
+        whole([[*run, start] for run, start in zip(runs, starts, strict=False)], len(runs), 3),
+        offsets,
+        whole(taps, len(rows), len(found)),
+    )
 
 
 def _three(values: tuple, filler: Any = 1) -> tuple:
@@ -128,10 +184,10 @@ def _run(plan: Any, x: Any, w: Any, bias: Any) -> Any:
     w, bias = np.ascontiguousarray(w).reshape(-1), np.ascontiguousarray(bias)
     y = np.empty((*shape, batch), np.float32)
     flat = y.reshape(-1)
-    for job, taps, panels in work:
-        depth = job.groups * job.channels * len(taps)
-        packed = np.empty(depth * (6 * panels[0] + 4 * panels[1]), np.float32)
-        convolve(x, w, packed, bias, flat, taps, job, panels, threads())
+    for job, tables in work:
+        depth = job.groups * job.channels * tables.taps.size
+        packed = np.empty(depth * (6 * job.sixes + 4 * job.fours), np.float32)
+        convolve(x, w, packed, bias, flat, tables, job, threads())
     return np.moveaxis(y, -1, 0)
 
 

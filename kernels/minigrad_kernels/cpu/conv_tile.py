@@ -1,10 +1,11 @@
 """The inner loops of convolution: a tile of filters times places, summed over taps and channels in registers.
 
-A column is one output place of one image, numbered batch-last, as memory lies. Two vectors of columns are
-copied out of x, border zeros included, for every tap (a position in the kernel) and channel: this little
-matrix stays in the first-level cache while all the filters pass over it, six or four at a time, whose sums
-fill the registers. So x is read about once, no columns ever go through memory, and any stride, dilation,
-padding or batch costs the same.
+Batch-last, a row of places is one run of columns (a place of one image each), and so is what each element of
+the kernel meets: the same run of the source, shifted. A thread copies the source of a piece of a row, border
+zeros included, into a strip that stays in its second-level cache. Then tiles of two vectors of columns meet
+six or four filters at a time, whose sums fill the registers. The strip is kernel-width times smaller than
+its columns would be (no im2col), the copying is small beside the sums, and any stride, dilation, padding or
+batch costs about the same.
 """
 
 from __future__ import annotations
@@ -15,28 +16,30 @@ import numpy as np
 from numba import prange
 
 from .jit import jit, parallel
-from .simd import LANES, broadcast, fma, load, splat, store, zeros
+from .simd import LANES, broadcast, fma, load, splat, store
 
-__all__ = ["DEPTH", "WIDE", "Job", "convolve", "padded_filters"]
+__all__ = ["WIDE", "Job", "convolve"]
 
 WIDE = 2 * LANES  # columns of a tile
-DEPTH = 2048 // LANES  # rows of a tile (taps x channels): with its weights it fits the first-level cache
-_UNIT = 8  # tiles that meet a block of the weights before the next block comes
 
 
 class Job(NamedTuple):
-    """The numbers of one convolution: every column is a sum over taps and channels, as taps[:, :3] says.
+    """The numbers of one convolution.
 
-    y(z, y, x) = sum over taps and channels of w . source(step (z, y, x) + tap); zero outside the source.
+    y[place] = sum over taps and channels of w x[step place + tap], x being 0 outside. A tap is an element of
+    the kernel; taps that differ only along the last axis are a row of taps. A piece is what a strip serves:
+    `chunk` images at `wide` neighbouring places.
     """
 
     batch: int
+    chunk: int
+    wide: int
     depth: int  # of the source
     height: int
     width: int
-    out_depth: int  # of the places computed
-    out_height: int
-    out_width: int
+    places_z: int  # to be computed
+    places_y: int
+    places_x: int
     step_z: int
     step_y: int
     step_x: int
@@ -44,6 +47,9 @@ class Job(NamedTuple):
     channels: int  # of a group
     filters: int  # of a group
     block: int  # channels at a time
+    pitch: int  # of the strip: numbers for one channel and row of taps
+    sixes: int  # panels of six filters, then of four
+    fours: int
     w_group: int  # distances in w, in elements
     w_filter: int
     w_channel: int
@@ -54,237 +60,226 @@ class Job(NamedTuple):
     y_x: int
 
 
-def padded_filters(filters: int) -> tuple[int, int]:
-    """Panels of six filters and of four that hold so many, with the fewest left over."""
-    fours = 1 if filters <= 4 else (0, 2, 2, 1, 1, 0)[filters % 6]
-    return max(0, -(-(filters - 4 * fours) // 6)), fours
+class Tables(NamedTuple):
+    """Where things lie: arrays of whole numbers."""
+
+    rows: Any  # (rows of taps, 2): shift in z and y
+    runs: Any  # (runs, 3): shift of the first source place in x, places beyond `wide`, start in the strip
+    offsets: Any  # (2, depth): place in the strip of each row of taps, channel, tap; the last block's second
+    taps: Any  # (rows of taps, taps of a row): place in w
 
 
 # ---------------------------------------------------------------- the register tiles
 
 
 @jit
-def _six(depth: int, cols: Any, w: Any, i: int, sums: Any, at: int) -> None:
-    """Add `depth` rows of the tile, each times six weights from w[i] on, to six rows of sums."""
-    a0, a1 = load(sums, at), load(sums, at + LANES)
-    b0, b1 = load(sums, at + WIDE), load(sums, at + WIDE + LANES)
-    c0, c1 = load(sums, at + 2 * WIDE), load(sums, at + 2 * WIDE + LANES)
-    d0, d1 = load(sums, at + 3 * WIDE), load(sums, at + 3 * WIDE + LANES)
-    e0, e1 = load(sums, at + 4 * WIDE), load(sums, at + 4 * WIDE + LANES)
-    f0, f1 = load(sums, at + 5 * WIDE), load(sums, at + 5 * WIDE + LANES)
-    for k in range(depth):
-        x0, x1 = load(cols, k * WIDE), load(cols, k * WIDE + LANES)
-        v = broadcast(w, i)
-        a0, a1 = fma(v, x0, a0), fma(v, x1, a1)
-        v = broadcast(w, i + 1)
-        b0, b1 = fma(v, x0, b0), fma(v, x1, b1)
-        v = broadcast(w, i + 2)
-        c0, c1 = fma(v, x0, c0), fma(v, x1, c1)
-        v = broadcast(w, i + 3)
-        d0, d1 = fma(v, x0, d0), fma(v, x1, d1)
-        v = broadcast(w, i + 4)
-        e0, e1 = fma(v, x0, e0), fma(v, x1, e1)
-        v = broadcast(w, i + 5)
-        f0, f1 = fma(v, x0, f0), fma(v, x1, f1)
-        i += 6
-    store(sums, at, a0), store(sums, at + LANES, a1)
-    store(sums, at + WIDE, b0), store(sums, at + WIDE + LANES, b1)
-    store(sums, at + 2 * WIDE, c0), store(sums, at + 2 * WIDE + LANES, c1)
-    store(sums, at + 3 * WIDE, d0), store(sums, at + 3 * WIDE + LANES, d1)
-    store(sums, at + 4 * WIDE, e0), store(sums, at + 4 * WIDE + LANES, e1)
-    store(sums, at + 5 * WIDE, f0), store(sums, at + 5 * WIDE + LANES, f1)
-
-
-@jit
-def _four(depth: int, cols: Any, w: Any, i: int, sums: Any, at: int) -> None:
-    """The same with four."""
-    a0, a1 = load(sums, at), load(sums, at + LANES)
-    b0, b1 = load(sums, at + WIDE), load(sums, at + WIDE + LANES)
-    c0, c1 = load(sums, at + 2 * WIDE), load(sums, at + 2 * WIDE + LANES)
-    d0, d1 = load(sums, at + 3 * WIDE), load(sums, at + 3 * WIDE + LANES)
-    for k in range(depth):
-        x0, x1 = load(cols, k * WIDE), load(cols, k * WIDE + LANES)
-        v = broadcast(w, i)
-        a0, a1 = fma(v, x0, a0), fma(v, x1, a1)
-        v = broadcast(w, i + 1)
-        b0, b1 = fma(v, x0, b0), fma(v, x1, b1)
-        v = broadcast(w, i + 2)
-        c0, c1 = fma(v, x0, c0), fma(v, x1, c1)
-        v = broadcast(w, i + 3)
-        d0, d1 = fma(v, x0, d0), fma(v, x1, d1)
-        i += 4
-    store(sums, at, a0), store(sums, at + LANES, a1)
-    store(sums, at + WIDE, b0), store(sums, at + WIDE + LANES, b1)
-    store(sums, at + 2 * WIDE, c0), store(sums, at + 2 * WIDE + LANES, c1)
-    store(sums, at + 3 * WIDE, d0), store(sums, at + 3 * WIDE + LANES, d1)
-
-
-# ---------------------------------------------------------------- columns
-
-
-@jit
-def _places(tile: int, job: Job, at: Any) -> int:
-    """For each column of a tile: where it starts in the source (z, y, x, image), and its place in y.
-
-    Returns how many columns there are; the rest of the last tile is put far outside, where zeros are.
-    """
-    first = tile * WIDE
-    rest, n = divmod(first, job.batch)
-    rest, x = divmod(rest, job.out_width)
-    z, y = divmod(rest, job.out_height)
-    count = min(WIDE, job.batch * job.out_width * job.out_height * job.out_depth - first)
-    for i in range(count):
-        at[0, i], at[1, i], at[2, i], at[3, i] = z * job.step_z, y * job.step_y, x * job.step_x, n
-        at[4, i] = job.y_start + z * job.y_z + y * job.y_y + x * job.y_x + n
-        n += 1
-        if n == job.batch:
-            n, x = 0, x + 1
-            if x == job.out_width:
-                x, y = 0, y + 1
-                if y == job.out_height:
-                    y, z = 0, z + 1
-    at[0, count:] = -(1 << 40)
-    return count
-
-
-@jit
-def _runs_on(at: Any, distance: int, batch: int) -> bool:
-    """Whether a tile's columns lie side by side, if neighbours in x are that far apart."""
-    last = WIDE - 1
-    if at[0, 0] != at[0, last] or at[1, 0] != at[1, last]:
-        return False
-    return at[2, 0] == at[2, last] or distance == batch
-
-
-@jit
-def _column(at: Any, i: int, tap: Any, job: Job) -> int:
-    """Where column i under this tap lies within a channel of the source; -1 outside."""
-    z, y, x = at[0, i] + tap[0], at[1, i] + tap[1], at[2, i] + tap[2]
-    if z < 0 or z >= job.depth or y < 0 or y >= job.height or x < 0 or x >= job.width:
-        return -1
-    return ((z * job.height + y) * job.width + x) * job.batch + at[3, i]
-
-
-@jit
-def _fill(cols: Any, x: Any, taps: Any, at: Any, start: int, channels: int, job: Job) -> None:
-    """Copy a tile's columns: for each tap and channel one row, zeros where it lies outside."""
-    plane = job.depth * job.height * job.width * job.batch
-    side_by_side = _runs_on(at, job.step_x * job.batch, job.batch)
-    one_place = side_by_side and at[2, 0] == at[2, WIDE - 1]
-    where = np.empty(WIDE, np.int64)
-    k = 0
-    for t in range(len(taps)):
-        first, last = _column(at, 0, taps[t], job), _column(at, WIDE - 1, taps[t], job)
-        if side_by_side and first >= 0 and last >= 0:
-            source = start + first
-            for _ in range(channels):
-                store(cols, k, load(x, source))
-                store(cols, k + LANES, load(x, source + LANES))
-                source += plane
-                k += WIDE
-        elif one_place:
-            cols[k : k + channels * WIDE] = 0
-            k += channels * WIDE
-        else:
-            for i in range(WIDE):
-                where[i] = _column(at, i, taps[t], job)
-            _gather(cols, k, x, start, plane, where, channels)
-            k += channels * WIDE
-
-
-@jit
-def _gather(cols: Any, k: int, x: Any, start: int, plane: int, where: Any, channels: int) -> None:
-    """Copy the rows of one tap column by column."""
-    for c in range(channels):
-        for i in range(WIDE):
-            cols[k + i] = x[start + c * plane + where[i]] if where[i] >= 0 else 0
-        k += WIDE
-
-
-# ---------------------------------------------------------------- all tiles of a thread
-
-
-@jit
-def _write(y: Any, sums: Any, at: Any, count: int, group: int, job: Job) -> None:
-    """The sums of a tile to their places in y."""
-    side_by_side = count == WIDE and _runs_on(at, job.y_x, job.batch)
-    for f in range(job.filters):
-        shift = (group * job.filters + f) * job.y_filter
-        if side_by_side:
-            store(y, shift + at[4, 0], load(sums, f * WIDE))
-            store(y, shift + at[4, 0] + LANES, load(sums, f * WIDE + LANES))
-        else:
-            for i in range(count):
-                y[shift + at[4, i]] = sums[f * WIDE + i]
-
-
-@jit
-def _tiles(
-    x: Any, w: Any, bias: Any, y: Any, taps: Any, job: Job, panels: Any, group: int, first: int, last: int
+def _six(
+    many: int, strip: Any, at: int, offsets: Any, w: Any, i: int, old: Any, a: int, new: Any, b: int, far: int
 ) -> None:
-    """Tiles [first, last) of a group, a few at a time: all meet one block of weights, then the next."""
-    sixes, fours = panels
-    filters = 6 * sixes + 4 * fours
-    cols = np.empty(max(1, job.block * len(taps)) * WIDE, np.float32)
-    sums = np.empty((_UNIT, filters * WIDE), np.float32)
-    at = np.empty((_UNIT, 5, WIDE), np.int64)
-    counts = np.empty(_UNIT, np.int64)
-    plane = job.depth * job.height * job.width * job.batch
-    for start in range(first, last, _UNIT):
-        unit = min(_UNIT, last - start)
-        for u in range(unit):
-            counts[u] = _places(start + u, job, at[u])
-            for f in range(filters):
-                b = splat(bias[group * job.filters + f]) if f < job.filters and len(bias) else zeros()
-                store(sums[u], f * WIDE, b)
-                store(sums[u], f * WIDE + LANES, b)
+    """Six rows of sums, from old[a] on, plus `many` vectors of the strip times weights; to rows of new."""
+    p0, p1 = load(old, a), load(old, a + LANES)
+    q0, q1 = load(old, a + WIDE), load(old, a + WIDE + LANES)
+    r0, r1 = load(old, a + 2 * WIDE), load(old, a + 2 * WIDE + LANES)
+    s0, s1 = load(old, a + 3 * WIDE), load(old, a + 3 * WIDE + LANES)
+    t0, t1 = load(old, a + 4 * WIDE), load(old, a + 4 * WIDE + LANES)
+    u0, u1 = load(old, a + 5 * WIDE), load(old, a + 5 * WIDE + LANES)
+    for k in range(many):
+        x0, x1 = load(strip, at + offsets[k]), load(strip, at + offsets[k] + LANES)
+        v = broadcast(w, i)
+        p0, p1 = fma(v, x0, p0), fma(v, x1, p1)
+        v = broadcast(w, i + 1)
+        q0, q1 = fma(v, x0, q0), fma(v, x1, q1)
+        v = broadcast(w, i + 2)
+        r0, r1 = fma(v, x0, r0), fma(v, x1, r1)
+        v = broadcast(w, i + 3)
+        s0, s1 = fma(v, x0, s0), fma(v, x1, s1)
+        v = broadcast(w, i + 4)
+        t0, t1 = fma(v, x0, t0), fma(v, x1, t1)
+        v = broadcast(w, i + 5)
+        u0, u1 = fma(v, x0, u0), fma(v, x1, u1)
+        i += 6
+    store(new, b, p0), store(new, b + LANES, p1)
+    store(new, b + far, q0), store(new, b + far + LANES, q1)
+    store(new, b + 2 * far, r0), store(new, b + 2 * far + LANES, r1)
+    store(new, b + 3 * far, s0), store(new, b + 3 * far + LANES, s1)
+    store(new, b + 4 * far, t0), store(new, b + 4 * far + LANES, t1)
+    store(new, b + 5 * far, u0), store(new, b + 5 * far + LANES, u1)
+
+
+@jit
+def _four(
+    many: int, strip: Any, at: int, offsets: Any, w: Any, i: int, old: Any, a: int, new: Any, b: int, far: int
+) -> None:
+    """The same with four."""
+    p0, p1 = load(old, a), load(old, a + LANES)
+    q0, q1 = load(old, a + WIDE), load(old, a + WIDE + LANES)
+    r0, r1 = load(old, a + 2 * WIDE), load(old, a + 2 * WIDE + LANES)
+    s0, s1 = load(old, a + 3 * WIDE), load(old, a + 3 * WIDE + LANES)
+    for k in range(many):
+        x0, x1 = load(strip, at + offsets[k]), load(strip, at + offsets[k] + LANES)
+        v = broadcast(w, i)
+        p0, p1 = fma(v, x0, p0), fma(v, x1, p1)
+        v = broadcast(w, i + 1)
+        q0, q1 = fma(v, x0, q0), fma(v, x1, q1)
+        v = broadcast(w, i + 2)
+        r0, r1 = fma(v, x0, r0), fma(v, x1, r1)
+        v = broadcast(w, i + 3)
+        s0, s1 = fma(v, x0, s0), fma(v, x1, s1)
+        i += 4
+    store(new, b, p0), store(new, b + LANES, p1)
+    store(new, b + far, q0), store(new, b + far + LANES, q1)
+    store(new, b + 2 * far, r0), store(new, b + 2 * far + LANES, r1)
+    store(new, b + 3 * far, s0), store(new, b + 3 * far + LANES, s1)
+
+
+# ---------------------------------------------------------------- the strip
+
+
+@jit
+def _copy(y: Any, i: int, x: Any, k: int, many: int) -> None:
+    """y[i : i + many] = x[k : k + many]."""
+    whole = many // LANES * LANES
+    for j in range(0, whole, LANES):
+        store(y, i + j, load(x, k + j))
+    for j in range(whole, many):
+        y[i + j] = x[k + j]
+
+
+@jit
+def _fill(
+    strip: Any, x: Any, tables: Tables, job: Job, channel: int, channels: int, z: int, y: int,
+    place: int, wide: int, image: int, images: int, low: int, high: int,
+) -> None:  # fmt: skip
+    """Copy what `wide` places from `place` on meet, for rows of taps [low, high): zeros outside."""
+    line = job.width * job.batch
+    together = job.step_x == 1 and job.chunk == job.batch  # neighbours in the strip are so in x
+    for run in range(len(tables.runs)):
+        first = place * job.step_x + tables.runs[run, 0]
+        many = wide + tables.runs[run, 1]
+        inside = min(many, max(0, -(first // job.step_x)))  # the first that lies inside
+        outside = min(many, max(inside, -((first - job.width) // job.step_x)))
+        for row in range(low, high):
+            sz, sy = z * job.step_z + tables.rows[row, 0], y * job.step_y + tables.rows[row, 1]
+            beyond = sz < 0 or sz >= job.depth or sy < 0 or sy >= job.height
+            a, b = (many, many) if beyond else (inside, outside)
+            for c in range(channels):
+                i = (row * job.block + c) * job.pitch + tables.runs[run, 2]
+                k = (((channel + c) * job.depth + sz) * job.height + sy) * line + first * job.batch + image
+                strip[i : i + a * job.chunk] = 0
+                if together:
+                    _copy(strip, i + a * job.chunk, x, k + a * job.batch, (b - a) * job.batch)
+                else:
+                    for j in range(a, b):
+                        _copy(strip, i + j * job.chunk, x, k + j * job.step_x * job.batch, images)
+                strip[i + b * job.chunk : i + many * job.chunk] = 0
+
+
+# ---------------------------------------------------------------- all pieces of a thread
+
+
+@jit
+def _inside(shifts: Any, axis: int, start: int, length: int) -> tuple[int, int]:
+    """The first row of taps that lies inside along an axis, and the one after the last."""
+    low, high = 0, len(shifts)
+    while low < high and not 0 <= start + shifts[low, axis] < length:
+        low += 1
+    while high > low and not 0 <= start + shifts[high - 1, axis] < length:
+        high -= 1
+    return low, high
+
+
+@jit
+def _begin(sums: Any, bias: Any, tiles: int, filters: int, job: Job, group: int) -> None:
+    """Every sum begins with its filter's bias."""
+    for f in range(filters):
+        b = bias[group * job.filters + f] if f < job.filters and len(bias) else np.float32(0)
+        for t in range(tiles):
+            store(sums, (t * filters + f) * WIDE, splat(b))
+            store(sums, (t * filters + f) * WIDE + LANES, splat(b))
+
+
+@jit
+def _write(y: Any, sums: Any, filters: int, start: int, job: Job, group: int, wide: int, images: int) -> None:
+    """The sums of a piece to y, filter by filter."""
+    together = job.y_x == job.chunk == images
+    length = wide * images if together else images
+    for f in range(job.filters):
+        place = start + (group * job.filters + f) * job.y_filter
+        for piece in range(1 if together else wide):
+            j, end, i = piece * job.chunk, piece * job.chunk + length, place + piece * job.y_x
+            while j < end:
+                tile, column = j // WIDE, j % WIDE
+                many = min(WIDE - column, end - j)
+                _copy(y, i, sums, (tile * filters + f) * WIDE + column, many)
+                i, j = i + many, j + many
+
+
+@jit
+def _pieces(
+    x: Any, w: Any, bias: Any, y: Any, tables: Tables, job: Job, group: int, first: int, last: int
+) -> None:
+    """Pieces [first, last) of a group, numbered with the rows below one another first: they share source."""
+    filters = 6 * job.sixes + 4 * job.fours
+    strip = np.zeros(len(tables.rows) * job.block * job.pitch + WIDE, np.float32)
+    most = (job.wide * job.chunk + WIDE - 1) // WIDE
+    sums = np.empty(most * filters * WIDE, np.float32)
+    segments = (job.places_x + job.wide - 1) // job.wide
+    for piece in range(first, last):
+        rest, py = divmod(piece, job.places_y)
+        rest, pz = divmod(rest, job.places_z)
+        rest, segment = divmod(rest, segments)
+        image, place = rest * job.chunk, segment * job.wide
+        images, wide = min(job.chunk, job.batch - image), min(job.wide, job.places_x - place)
+        tiles = (wide * job.chunk + WIDE - 1) // WIDE
+        low, high = _inside(tables.rows, 1, py * job.step_y, job.height)
+        _begin(sums, bias, tiles, filters, job, group)
         for c in range(0, job.channels, job.block):
             channels = min(job.block, job.channels - c)
             channel = group * job.channels + c
-            depth = channels * len(taps)
-            for u in range(unit):
-                _fill(cols, x, taps, at[u], channel * plane, channels, job)
-                i = channel * len(taps) * filters
-                for p in range(sixes):
-                    _six(depth, cols, w, i, sums[u], 6 * p * WIDE)
-                    i += 6 * depth
-                for p in range(fours):
-                    _four(depth, cols, w, i, sums[u], (6 * sixes + 4 * p) * WIDE)
-                    i += 4 * depth
-        for u in range(unit):
-            _write(y, sums[u], at[u], counts[u], group, job)
+            _fill(strip, x, tables, job, channel, channels, pz, py, place, wide, image, images, low, high)
+            each = channels * tables.taps.shape[1]  # for one row of taps
+            depth, many = each * len(tables.rows), each * (high - low)
+            offsets = tables.offsets[1 if c + job.block >= job.channels else 0, each * low :]
+            for t in range(tiles):
+                i, at = channel * tables.taps.size * filters, t * filters * WIDE
+                for _ in range(job.sixes):
+                    _six(many, strip, t * WIDE, offsets, w, i + 6 * each * low, sums, at, sums, at, WIDE)
+                    i, at = i + 6 * depth, at + 6 * WIDE
+                for _ in range(job.fours):
+                    _four(many, strip, t * WIDE, offsets, w, i + 4 * each * low, sums, at, sums, at, WIDE)
+                    i, at = i + 4 * depth, at + 4 * WIDE
+        start = job.y_start + pz * job.y_z + py * job.y_y + place * job.y_x + image
+        _write(y, sums, filters, start, job, group, wide, images)
 
 
 @jit
-def _pack(w: Any, packed: Any, taps: Any, job: Job, panels: Any, group: int, p: int) -> None:
+def _pack(w: Any, packed: Any, taps: Any, job: Job, group: int, p: int) -> None:
     """Weights of one panel of filters, block by block, in the order in which the tiles want them."""
-    sixes, fours = panels
-    filters = 6 * sixes + 4 * fours
-    many = 6 if p < sixes else 4
-    f = 6 * p if p < sixes else 6 * sixes + 4 * (p - sixes)
+    filters = 6 * job.sixes + 4 * job.fours
+    many = 6 if p < job.sixes else 4
+    f = 6 * p if p < job.sixes else 6 * job.sixes + 4 * (p - job.sixes)
     for c in range(0, job.channels, job.block):
         channels = min(job.block, job.channels - c)
-        i = ((group * job.channels + c) * filters + f * channels) * len(taps)
-        for t in range(len(taps)):
-            source = group * job.w_group + f * job.w_filter + c * job.w_channel + taps[t, 3]
+        i = ((group * job.channels + c) * filters + f * channels) * taps.size
+        start = group * job.w_group + f * job.w_filter + c * job.w_channel
+        for row in range(len(taps)):
             for k in range(channels):
-                for m in range(many):
-                    inside = f + m < job.filters
-                    packed[i] = w[source + k * job.w_channel + m * job.w_filter] if inside else 0
-                    i += 1
+                for t in range(taps.shape[1]):
+                    source = start + k * job.w_channel + taps[row, t]
+                    for m in range(many):
+                        packed[i] = w[source + m * job.w_filter] if f + m < job.filters else 0
+                        i += 1
 
 
 @parallel
-def convolve(
-    x: Any, w: Any, packed: Any, bias: Any, y: Any, taps: Any, job: Job, panels: Any, shares: int
-) -> None:
-    """y from x and w, all flat. taps: (z, y, x, place in w) of each; packed: memory for the weights."""
-    many = panels[0] + panels[1]
-    for i in prange(job.groups * many):
-        _pack(w, packed, taps, job, panels, i // many, i % many)
-    columns = job.batch * job.out_width * job.out_height * job.out_depth
-    tiles = (columns + WIDE - 1) // WIDE
+def convolve(x: Any, w: Any, packed: Any, bias: Any, y: Any, tables: Tables, job: Job, shares: int) -> None:
+    """y from x and w, all flat; packed: memory for the weights."""
+    panels = job.sixes + job.fours
+    for i in prange(job.groups * panels):
+        _pack(w, packed, tables.taps, job, i // panels, i % panels)
+    chunks, segments = -(-job.batch // job.chunk), -(-job.places_x // job.wide)
+    pieces = chunks * segments * job.places_z * job.places_y
     for i in prange(job.groups * shares):
         group, share = i // shares, i % shares
-        first, last = tiles * share // shares, tiles * (share + 1) // shares
-        _tiles(x, packed, bias, y, taps, job, panels, group, first, last)
+        first, last = pieces * share // shares, pieces * (share + 1) // shares
+        _pieces(x, packed, bias, y, tables, job, group, first, last)
