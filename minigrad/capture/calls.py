@@ -26,7 +26,8 @@ def forward_call(op: Op, places: list[int], meta: Callable, y: int, saved: int) 
     if op.extra:
 
         def run(v: list) -> None:
-            v[y], v[saved] = op.run(np, [v[p] for p in places], meta(v))
+            made, v[saved] = op.run(np, [v[p] for p in places], meta(v))
+            v[y] = np.asarray(made)
 
     elif op.kernels or op.meta or len(places) > 2:
 
@@ -48,17 +49,21 @@ def forward_call(op: Op, places: list[int], meta: Callable, y: int, saved: int) 
     return run
 
 
-def pull_call(node: Node, needs: list | None, g: int, kept: list, outs: list) -> Callable[[list], None]:
+def pull_call(
+    node: Node, meta: Callable | None, needs: list | None, g: int, kept: list, outs: list
+) -> Callable[[list], None]:
     """The engine's pull on a node of the first recording, with what it saved put there again."""
     twin = Node(node.plan, node.inputs, node.meta, (), node)  # type: ignore[arg-type]
     twin.number = sys.maxsize  # younger than every change in place: the record was checked when it was made
     only = None if needs is None else {s for s, need in zip(node.inputs, needs, strict=True) if need}
     plan, pairs = node.plan, [(i, out) for i, out in enumerate(outs) if out is not None]
-    if plan.joint is None and only is None and len(plan.calls) == len(pairs) == 1:
+    if plan.joint is None and only is None and meta is None and len(plan.calls) == len(pairs) == 1:
         return single_call(node, plan.calls[0], g, kept, pairs[0][1])
 
     def run(v: list) -> None:
         twin.saved = tuple([v[p].shape if shape else v[p] for p, shape in kept])
+        if meta is not None:
+            twin.meta = meta(v)
         grads = backprop.pull(twin, v[g], only)
         twin.saved = None
         for i, out in pairs:
@@ -85,7 +90,7 @@ def pure_forward(op: Op, places: list[int], meta: dict, y: int) -> list | None:
     """An elementwise forward as a function of its arrays."""
     if not op.elementwise:
         return None
-    return [(places, lambda *arrays: op.forward(np, *arrays, **meta), y, False)]
+    return [(places, lambda *arrays: op.forward(np, *arrays, **meta), y)]
 
 
 def pure_pull(node: Node, g: int, kept: list, outs: list) -> list | None:
@@ -102,7 +107,13 @@ def pure_pull(node: Node, g: int, kept: list, outs: list) -> list | None:
         return f
 
     calls = [(i, vjp) for i, vjp in node.plan.calls if outs[i] is not None]
-    return [(places, pure(i, vjp), outs[i], node.inputs[i].plan is None) for i, vjp in calls]
+    return [(places, pure(i, vjp), outs[i]) for i, vjp in calls]
+
+
+def value_call(f: Callable, given: Callable, out: int, v: list) -> None:
+    """An effect whose result is no array."""
+    args, kw = given(v)
+    v[out] = f(*args, **kw)
 
 
 class Late(functools.partial):
@@ -114,15 +125,16 @@ class Effect(functools.partial):
 
 
 def gather_call(node: Node, at: int, fresh: bool) -> Callable[[list], None]:
-    return Late(_gather, node, at, fresh)
+    return Late(gather, node, at, fresh, False)
 
 
-def _gather(node: Node, at: int, fresh: bool, v: list) -> None:
+def gather(node: Node, at: int, fresh: bool, copies: bool, v: list) -> None:
+    """Bring value `at` to node's .grad; as a copy if the next replay writes over it."""
     sink = node.sink
     if fresh:  # a leaf that the step made: at every call a new one
         sink.grad = None
     if sink.grad is None and node.plan is None:
-        sink.grad = wrap(v[at], None)
+        sink.grad = wrap(v[at].copy() if copies else v[at], None)
     else:
         backprop.gather(node, v[at])
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .calls import Effect, Late, nothing
+from .calls import Effect, Late, gather, nothing
 from .lower import taken_apart
 from .recorder import Call, Recorder
 from .structure import Slot, filler, leaves, raw
@@ -43,9 +43,10 @@ class Program:
         ends = self.ends(written - set(self.wanted))
         calls: list[Callable] = []
         for i, call in enumerate(recorder.calls):
-            calls += self.lowered(call) or ([] if call.run is nothing else [call.run])
-            if i in ends:
-                calls.append(functools.partial(clear, ends[i]))
+            calls += self.lowered(call) or ([] if call.run is nothing else [self.own(call.run)])
+            passed = [slot for slot in ends.get(i, ()) if slot not in self.fixed]
+            if passed:
+                calls.append(functools.partial(clear, passed))
         self.calls = list(blocks(gathered_late(calls)))
         self.copied = [slot for slot in self.wanted if slot in self.fixed]
         self.passing = sorted((written | set(self.inputs)) - self.fixed)
@@ -76,17 +77,24 @@ class Program:
             v[slot] = v[slot].copy()
         return v
 
+    def own(self, run: Callable) -> Callable:
+        """A call that brings a gradient to .grad: as a copy where the next replay would write over it."""
+        if isinstance(run, Late):
+            node, at, fresh, _ = run.args
+            return Late(gather, node, at, fresh, at in self.fixed)
+        return run
+
     def lowered(self, call: Call) -> list[Callable]:
         """A call as ufuncs that write into arrays that stay; empty if it cannot be."""
         values, found = self.recorder.values, []
-        for reads, f, out, own in call.pure or ():
+        for reads, f, out in call.pure or ():
             apart = taken_apart(f, [values[slot] for slot in reads], values[out])
             if apart is None or (apart[1][0] == "in" and reads[apart[1][1]] not in self.fixed):
                 return []
-            found.append((reads, out, own, *apart))
+            found.append((reads, out, *apart))
         return [run for one in found for run in self.written(*one)]
 
-    def written(self, reads: list[int], out: int, own: bool, calls: list, result: tuple) -> Iterator[Callable]:
+    def written(self, reads: list[int], out: int, calls: list, result: tuple) -> Iterator[Callable]:
         """The ufuncs of one result, their arrays found or made."""
         made: list[int] = []
         place = lambda ref: reads[ref[1]] if ref[0] == "in" else made[ref[1]]
@@ -95,9 +103,6 @@ class Program:
             made.append(self.constant(ufunc(*[self.recorder.values[slot] for slot in operands])))
             yield self.ufunc(ufunc, operands, made[-1])
         last = place(result)
-        if own:  # what goes to .grad must be an array of its own
-            yield Late(own_copy, last, out)
-            return
         self.values[out] = self.values[last]
         self.fixed.add(out)
 
@@ -112,10 +117,10 @@ class Program:
         """ufunc(*operands, out): with all arrays at hand if they stay, else looked up at every replay."""
         buffer = self.values[out]
         if all(slot in self.fixed for slot in operands):
-            return Bound(ufunc, *[self.values[slot] for slot in operands], buffer)
+            return Bound(ufunc, *[self.values[slot] for slot in operands], out=buffer)
 
         def run(v: list) -> None:
-            ufunc(*[v[slot] for slot in operands], buffer)
+            ufunc(*[v[slot] for slot in operands], out=buffer)
 
         return run
 
@@ -160,13 +165,14 @@ def joined(calls: list[Bound]) -> list[Callable]:
     if table is None:
         return calls
     arrays = [[as_array(a, c.args) for a in c.args] for c in calls]
-    rows = [table.instruction(c.func.__name__, a[:-1], a[-1]) for c, a in zip(calls, arrays, strict=True)]
+    outs = [c.keywords["out"] for c in calls]
+    rows = [table.instruction(c.func.__name__, *given) for c, *given in zip(calls, arrays, outs, strict=True)]
     done: list[Callable] = []
     for covered, group in itertools.groupby(zip(calls, rows, strict=True), lambda pair: pair[1] is not None):
         pairs = list(group)
         if covered and len(pairs) > 1:
             instructions = np.array([row for _, row in pairs], np.int64)
-            done.append(Table(table.run, instructions, arrays))
+            done.append(Table(table.run, instructions, [arrays, outs]))
         else:
             done += [call for call, _ in pairs]
     return done
@@ -199,10 +205,6 @@ class Table:
 def in_turn(calls: list[Bound], v: list) -> None:
     for call in calls:
         call()
-
-
-def own_copy(source: int, out: int, v: list) -> None:
-    v[out] = v[source].copy()
 
 
 def clear(slots: list[int], v: list) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +12,17 @@ from ..engine import backprop
 from ..engine.node import Node, mode
 from ..engine.op import Op, agree, settle
 from ..engine.tensor import Tensor
-from .calls import effect_call, forward_call, gather_call, nothing, pull_call, pure_forward, pure_pull
+from .calls import (
+    Effect,
+    effect_call,
+    forward_call,
+    gather_call,
+    nothing,
+    pull_call,
+    pure_forward,
+    pure_pull,
+    value_call,
+)
 from .structure import Slot, caller, filler, leaves, mapped, raw, raw_node
 
 __all__: list[str] = []
@@ -20,8 +31,7 @@ __all__: list[str] = []
 class Call:
     """One call of a replay: a function of the values, what it reads and writes, and what it says of itself.
 
-    `pure`, where there is one, says the same as a function of what is read: for each result what it reads,
-    the function, the result's slot, and whether it must be an array of its own.
+    `pure`, where there is one, says the same as functions: for each result what it reads, the function, its slot.
     """
 
     def __init__(self, run: Callable, reads: list[int], writes: list[int], told: tuple, pure: Any = None) -> None:
@@ -72,7 +82,7 @@ class Recorder:
         self.values: list[Any] = []  # of every slot, as this step saw it: arrays stay alive, so ids stay theirs
         self.slots: dict[int, int] = {}  # id of an array -> its slot
         self.outside: list[tuple[Any, int]] = []  # tensors and arrays that were there before
-        self.nodes: dict[Node, tuple[list[int], int, int]] = {}  # -> slots of the inputs, the result, `saved`
+        self.nodes: dict[Node, tuple[list[int], int, int, Any]] = {}  # -> slots of inputs, result, `saved`; metadata
         self.sent: dict[Node, list[int]] = {}  # gradients on their way to a node
         self.arrived: dict[Node, int] = {}
         self.loud, self.silent = Switch(self, True), Switch(self, False)
@@ -99,7 +109,7 @@ class Recorder:
         """A structure of arguments with slots for the arrays that calls made; others stay themselves."""
 
         def put(leaf: Any) -> Any:
-            at = self.slots.get(id(raw(leaf))) if isinstance(leaf, Tensor | np.ndarray) else None
+            at = self.slots.get(id(raw(leaf))) if isinstance(leaf, Tensor | np.ndarray | tuple) else None
             outside = isinstance(leaf, Tensor) and (leaf._node is not None and leaf._node.plan is None)
             return leaf if at is None or outside else Slot(at, isinstance(leaf, Tensor))
 
@@ -110,7 +120,7 @@ class Recorder:
 
     # -- forward
 
-    def watch(self, t: Tensor, arrays: list, args: tuple) -> Tensor:
+    def watch(self, t: Tensor, arrays: list, args: tuple = ()) -> Tensor:
         """An op that made a node."""
         node: Node = t._node
         if node.op is backprop.CHECKPOINT:
@@ -127,7 +137,7 @@ class Recorder:
         self.forward(t, op, arrays, args, meta)
         return t
 
-    def forward(self, t: Tensor, op: Op, arrays: list, args: tuple, meta: dict) -> tuple[list[int], int, int]:
+    def forward(self, t: Tensor, op: Op, arrays: list, args: tuple, meta: dict) -> tuple[list[int], int, int, Any]:
         places = [self.place(op, array, arg) for array, arg in zip(arrays, args, strict=True)]
         how = self.template(meta)
         reads = places + [leaf.index for leaf in leaves(how) if isinstance(leaf, Slot)]
@@ -135,7 +145,7 @@ class Recorder:
         run, writes = forward_call(op, places, filler(how), y, saved), [y, saved] if op.extra else [y]
         pure = pure_forward(op, places, meta, y) if len(reads) == len(places) else None
         self.add(run, reads, writes, op.name, places, how, pure=pure)
-        return places, y, saved
+        return places, y, saved, how
 
     def place(self, op: Op, array: Any, arg: Any) -> int:
         """The slot of an operand, after the conversions that the op's call makes."""
@@ -163,18 +173,18 @@ class Recorder:
         given = self.template((args, kw))
         result = f(*args, **kw)
         reads = [leaf.index for leaf in leaves(given) if isinstance(leaf, Slot)]
+        if isinstance(result, tuple) and result and all(isinstance(leaf, int) for leaf in result):  # a drawn seed
+            out = self.new(result)
+            self.slots[id(result)] = out
+            self.add(Effect(functools.partial(value_call, f, filler(given), out)), reads, [out], "effect", f, given)
+            return result
         if not any(isinstance(leaf, Tensor | np.ndarray) for leaf in leaves(result)):
             fixed = None if reads else given
             self.add(effect_call(f, filler(given), [], fixed), reads, [], "effect", f, given)
             return result
-        outs = [self.born(leaf) for leaf in leaves(result)]
+        outs = [self.new(raw(leaf)) for leaf in leaves(result)]
         self.add(effect_call(f, filler(given), outs), reads, outs, "effect", f, given)
         return result
-
-    def born(self, leaf: Any) -> int:
-        if isinstance(leaf, Tensor) and leaf._node is not None and leaf.is_leaf:
-            self.outside.append((leaf, self.new(leaf._data)))
-        return self.new(raw(leaf))
 
     # -- backward
 
@@ -188,11 +198,12 @@ class Recorder:
         for source, out in zip(node.inputs, outs, strict=True):
             if out is not None:
                 self.sent.setdefault(source, []).append(out)
-        operands, y, saved = self.nodes[node]
+        operands, y, saved, how = self.nodes[node]
         kept = [(saved if p < 0 else y if p == 0 else operands[p - 1], shape) for p, shape in node.plan.keep]
         needs = None if only is None else [s in only for s in node.inputs]
-        run = pull_call(node, needs, at, kept, outs)
-        reads = [at, *[place for place, _ in kept]]
+        named = [leaf.index for leaf in leaves(how) if isinstance(leaf, Slot)]
+        run = pull_call(node, filler(how) if named else None, needs, at, kept, outs)
+        reads = [at, *[place for place, _ in kept], *named]
         writes = [out for out in outs if out is not None]
         pure = None if node.plan.joint is not None else pure_pull(node, at, kept, outs)
         self.add(run, reads, writes, "backward", node.op.name, at, needs, pure=pure)
@@ -213,6 +224,7 @@ class Recorder:
             at = parts[0]
             for part in parts[1:]:
                 at = self.sum(at, part)
+            self.values[at], self.slots[id(g)] = g, at  # the engine's own sum, which may be met again
         self.arrived[node] = at
         return at
 
@@ -222,7 +234,7 @@ class Recorder:
         def run(v: list) -> None:
             v[y] = v[a] + v[b]
 
-        self.add(run, [a, b], [y], "sum", a, b, pure=[([a, b], np.add, y, False)])
+        self.add(run, [a, b], [y], "sum", a, b, pure=[([a, b], np.add, y)])
         return y
 
     def gather(self, node: Node, g: Any) -> None:

@@ -41,7 +41,9 @@ def leaves(x: Any) -> Iterator[Any]:
 
 
 def mapped(x: Any, f: Callable[[Any], Any]) -> Any:
-    """The structure with f of what it holds; the very object where nothing changed."""
+    """The structure with f of what it holds (and of tuples as a whole); the very object where nothing changed."""
+    if isinstance(x, tuple) and f(x) is not x:
+        return f(x)
     if isinstance(x, dict):
         new = {key: mapped(item, f) for key, item in x.items()}
         return new if any(new[key] is not x[key] for key in x) else x

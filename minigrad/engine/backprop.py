@@ -18,7 +18,7 @@ from .adjoint import cast, identity, sum_to
 from .backend import xp_of
 from .node import Node, Sink, changed_since, last_change, mode
 from .op import Op
-from .recording import enable_grad, no_grad, recording
+from .recording import effect, enable_grad, no_grad, recording
 from .tensor import Tensor, wrap
 from .vjp import Plan
 
@@ -198,7 +198,7 @@ def _seed(y: Tensor, g: Any, create_graph: bool) -> tuple[Node, Any]:
             raise ValueError(
                 f"backward: expected a scalar, got shape {y.shape}; reduce it (.sum()) or pass gradient="
             )
-        g = wrap(xp_of(y._data).ones_like(y._data), None)
+        g = _one(y)
     given = g if isinstance(g, Tensor) else Tensor(g, device=y.device)
     if given.shape != y.shape:
         raise ValueError(f"backward: expected gradient of shape {y.shape}, got {given.shape}")
@@ -207,6 +207,12 @@ def _seed(y: Tensor, g: Any, create_graph: bool) -> tuple[Node, Any]:
     if create_graph:
         return y._node, given
     return y._node, given._data if y._node.plan is not None else given._data.copy()
+
+
+@effect
+def _one(y: Tensor) -> Tensor:
+    """d y / d y."""
+    return wrap(xp_of(y._data).ones_like(y._data), None)
 
 
 def _run_hooks(node: Node, g: Any, create_graph: bool) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ...engine import random as stream
 from ...engine.backend import is_float
+from ...engine.recording import effect
 from ...engine.tensor import Tensor
 from ...ops.attention import attention, attention_weights
 from ...ops.create import zeros
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 
+@effect
 def _fresh_seed() -> tuple[int, int]:
     """A name for one call's dropout bits, drawn from the default stream."""
     first, second = stream.default_generator.bits(2)
@@ -102,8 +104,10 @@ def _grouped(
 _NAME = "multi_head_attention_forward"
 
 
-def _check_inputs(query: Tensor, key: Tensor, value: Tensor, embed_dim: int, num_heads: int) -> None:
-    """(L, N, E), (S, N, Ek), (S, N, Ev), all with N or all without."""
+def _check_inputs(
+    query: Tensor, key: Tensor, value: Tensor, embed_dim: int, num_heads: int, batch_first: bool
+) -> None:
+    """(L, N, E), (S, N, Ek), (S, N, Ev), all with N or all without; N before L and S with batch_first."""
     shapes = f"{query.shape}, {key.shape}, {value.shape}"
     if query.ndim not in (2, 3) or not query.ndim == key.ndim == value.ndim:
         raise ValueError(
@@ -115,14 +119,14 @@ def _check_inputs(query: Tensor, key: Tensor, value: Tensor, embed_dim: int, num
         raise ValueError(
             f"{_NAME}: expected embed_dim={embed_dim} divisible by num_heads (num_heads={num_heads})"
         )
-    if key.shape[:-1] != value.shape[:-1] or (query.ndim == 3 and query.shape[1] != key.shape[1]):
+    n = 0 if batch_first else 1
+    if key.shape[:-1] != value.shape[:-1] or (query.ndim == 3 and query.shape[n] != key.shape[n]):
         raise ValueError(f"{_NAME}: expected (L, N, E), (S, N, Ek) and (S, N, Ev), got {shapes}")
 
 
-def _check_masks(query: Tensor, key: Tensor, num_heads: int, padding: Any, mask: Any) -> None:
+def _check_masks(sizes: tuple[int, int, int], batched: bool, num_heads: int, padding: Any, mask: Any) -> None:
     """Shapes before anything is appended to the keys, and types."""
-    batch = query.shape[1] if query.ndim == 3 else 1
-    (rows, keys), lead = (query.shape[0], key.shape[0]), () if query.ndim == 2 else (batch,)
+    (batch, rows, keys), lead = sizes, sizes[:1] if batched else ()
     _check_mask_type(_NAME, "key_padding_mask", padding)
     _check_mask_type(_NAME, "attn_mask", mask)
     if padding is not None and padding.shape != (*lead, keys):
@@ -142,15 +146,18 @@ def _projected(q: Tensor, k: Tensor, v: Tensor, packed: Any, bias: Any, separate
     return [linear(x, w, b) for x, w, b in zip((q, k, v), weights, biases, strict=True)]
 
 
-def _with_bias(k: Tensor, v: Tensor, bias_k: Any, bias_v: Any, static: bool) -> tuple[Tensor, Tensor]:
-    """One learned key and value after the others."""
+def _with_bias(
+    k: Tensor, v: Tensor, bias_k: Any, bias_v: Any, static: bool, time: int
+) -> tuple[Tensor, Tensor]:
+    """One learned key and value after the others, along the axis `time`."""
     if (bias_k is None) != (bias_v is None) or (bias_k is not None and static):
         raise ValueError(f"{_NAME}: expected bias_k and bias_v together, and without static_k and static_v")
     if bias_k is None:
         return k, v
-    n, e = k.shape[1:]
-    spread = lambda b: expand(reshape(b, (1, 1, e)), 1, n, e)
-    return concatenate([k, spread(bias_k)]), concatenate([v, spread(bias_v)])
+    shape = list(k.shape)
+    shape[time] = 1
+    spread = lambda b: expand(reshape(b, (1, 1, -1)), shape)
+    return concatenate([k, spread(bias_k)], time), concatenate([v, spread(bias_v)], time)
 
 
 def _with_zero(x: Tensor) -> Tensor:
@@ -158,10 +165,18 @@ def _with_zero(x: Tensor) -> Tensor:
     return concatenate([x, zeros((*x.shape[:2], 1, x.shape[3]), dtype=x.dtype, device=x.device)], 2)
 
 
-def _heads(x: Tensor, num_heads: int) -> Tensor:
-    """(S, N, E) -> (N, num_heads, S, E / num_heads)."""
-    s, n, e = x.shape
-    return transpose(reshape(x, (s, n, num_heads, e // num_heads)), (1, 2, 0, 3))
+def _heads(x: Tensor, num_heads: int, batch_first: bool) -> Tensor:
+    """(S, N, E), or (N, S, E), -> (N, num_heads, S, E / num_heads): a view, nothing is moved."""
+    *lead, e = x.shape
+    return transpose(
+        reshape(x, (*lead, num_heads, e // num_heads)), (0, 2, 1, 3) if batch_first else (1, 2, 0, 3)
+    )
+
+
+def _side_by_side(y: Tensor, batch_first: bool) -> Tensor:
+    """_heads undone."""
+    y = transpose(y, (0, 2, 1, 3) if batch_first else (2, 0, 1, 3))
+    return reshape(y, (*y.shape[:2], -1))
 
 
 def _static(name: str, given: Tensor | None, own: Tensor) -> Tensor:
@@ -227,6 +242,7 @@ def multi_head_attention_forward(
     static_v: Tensor | None = None,
     average_attn_weights: bool = True,
     is_causal: bool = False,
+    batch_first: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
     """(concat_h attention(q W_q^h, k W_k^h, v W_v^h) W_o, weights): Vaswani et al. 2017, section 3.2.2.
 
@@ -235,24 +251,28 @@ def multi_head_attention_forward(
     (N num_heads, L, S) and key_padding_mask (N, S): True where a key takes NO part, or added to the scores.
     is_causal is a hint that attn_mask is the causal mask, used in its place where there is no padding mask
     and no weights are asked for. A row without keys gets weights 0 (PyTorch: nan with need_weights).
-    static_k and static_v (N num_heads, S, E / num_heads) stand for the projected key and value.
+    static_k and static_v (N num_heads, S, E / num_heads) stand for the projected key and value. With
+    batch_first (ours) N comes before L and S in query, key, value and result.
 
     Raises ValueError where shapes do not fit, TypeError for masks of other types.
     """
-    _check_inputs(query, key, value, embed_dim_to_check, num_heads)
+    _check_inputs(query, key, value, embed_dim_to_check, num_heads, batch_first)
     if is_causal and attn_mask is None:
         raise ValueError(
             f"{_NAME}: expected attn_mask beside is_causal, which is only a hint (attn_mask=None)"
         )
-    _check_masks(query, key, num_heads, key_padding_mask, attn_mask)
     batched = query.ndim == 3
     if not batched:
-        query, key, value = (expand_dims(x, 1) for x in (query, key, value))
-        key_padding_mask = None if key_padding_mask is None else expand_dims(key_padding_mask, 0)
+        query, key, value, batch_first = (*(expand_dims(x, 1) for x in (query, key, value)), False)
+    n, time = (0, 1) if batch_first else (1, 0)
+    sizes = query.shape[n], query.shape[time], key.shape[time]
+    _check_masks(sizes, batched, num_heads, key_padding_mask, attn_mask)
+    if not batched and key_padding_mask is not None:
+        key_padding_mask = expand_dims(key_padding_mask, 0)
     separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
     q, k, v = _projected(query, key, value, in_proj_weight, in_proj_bias, separate)
-    k, v = _with_bias(k, v, bias_k, bias_v, static_k is not None or static_v is not None)
-    q, k, v = (_heads(x, num_heads) for x in (q, k, v))
+    k, v = _with_bias(k, v, bias_k, bias_v, static_k is not None or static_v is not None, time)
+    q, k, v = (_heads(x, num_heads, batch_first) for x in (q, k, v))
     k, v = _static("static_k", static_k, k), _static("static_v", static_v, v)
     k, v = (_with_zero(k), _with_zero(v)) if add_zero_attn else (k, v)
     causal = is_causal and key_padding_mask is None and not need_weights
@@ -264,6 +284,5 @@ def multi_head_attention_forward(
         weights = weights.mean(1) if average_attn_weights else weights
     else:
         y = attention(q, k, v, *masks, causal=causal, dropout_p=p, seed=_fresh_seed() if p else None)
-    y = reshape(transpose(y, (2, 0, 1, 3)), (*query.shape[:2], num_heads * y.shape[3]))  # (L, N, E)
-    y = linear(y, out_proj_weight, out_proj_bias)
+    y = linear(_side_by_side(y, batch_first), out_proj_weight, out_proj_bias)
     return (y, weights) if batched else (squeeze(y, 1), None if weights is None else squeeze(weights, 0))
