@@ -51,7 +51,7 @@ class Encoder(nn.Module):
 
 
 MODELS = {
-    "mlp": (lambda: nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 3)), {"shape": (8, 6)}),
+    "mlp": (lambda: nn.Sequential(nn.Linear(6, 40), nn.Tanh(), nn.Linear(40, 40), nn.ReLU(), nn.Linear(40, 3)), {"shape": (8, 6)}),
     "conv": (conv_net, {"shape": (4, 1, 8, 8)}),
     "lstm": (lambda: Tagger(nn.LSTM), {"shape": (4, 7), "words": 11}),
     "gru": (lambda: Tagger(nn.GRU), {"shape": (4, 7), "words": 11}),

@@ -116,8 +116,8 @@ def value_call(f: Callable, given: Callable, out: int, v: list) -> None:
     v[out] = f(*args, **kw)
 
 
-class Late(functools.partial):
-    """A call that only an effect has to wait for: it brings a gradient to .grad."""
+class Gather(functools.partial):
+    """A call that brings a gradient to .grad."""
 
 
 class Effect(functools.partial):
@@ -125,7 +125,7 @@ class Effect(functools.partial):
 
 
 def gather_call(node: Node, at: int, fresh: bool) -> Callable[[list], None]:
-    return Late(gather, node, at, fresh, False)
+    return Gather(gather, node, at, fresh, False)
 
 
 def gather(node: Node, at: int, fresh: bool, copies: bool, v: list) -> None:

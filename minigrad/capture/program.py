@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .calls import Effect, Late, gather, nothing
+from .calls import Effect, Gather, gather, nothing
 from .lower import taken_apart
 from .recorder import Call, Recorder
 from .structure import Slot, filler, leaves, raw
@@ -78,10 +78,9 @@ class Program:
         return v
 
     def own(self, run: Callable) -> Callable:
-        """A call that brings a gradient to .grad: as a copy where the next replay would write over it."""
-        if isinstance(run, Late):
-            node, at, fresh, _ = run.args
-            return Late(gather, node, at, fresh, at in self.fixed)
+        """A call that brings a gradient to .grad: late and as a copy where that stands in an array that stays."""
+        if isinstance(run, Gather) and run.args[1] in self.fixed:
+            return Late(gather, *run.args[:-1], True)
         return run
 
     def lowered(self, call: Call) -> list[Callable]:
@@ -137,6 +136,10 @@ class Program:
 
 class Bound(functools.partial):
     """A call whose arrays are all known."""
+
+
+class Late(functools.partial):
+    """A call that only an effect has to wait for."""
 
 
 def gathered_late(calls: list[Callable]) -> Iterator[Callable]:
