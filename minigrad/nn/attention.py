@@ -108,22 +108,13 @@ class MultiheadAttention(Module):
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """(output, weights or None); masks as in F.multi_head_attention_forward."""
-        swapped = self.batch_first and query.ndim == 3
-        if swapped and not query.ndim == key.ndim == value.ndim:
-            raise ValueError(
-                "MultiheadAttention: expected query, key and value of 3 axes each, "
-                f"got {query.shape}, {key.shape}, {value.shape}"
-            )
-        if swapped:
-            query, key, value = (swapaxes(x, 0, 1) for x in (query, key, value))
-        y, weights = F.multi_head_attention_forward(
+        return F.multi_head_attention_forward(
             query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias,
             self.bias_k, self.bias_v, self.add_zero_attn, self.dropout, self.out_proj.weight,
             self.out_proj.bias, self.training, key_padding_mask, need_weights, attn_mask,
             not self._qkv_same_embed_dim, self.q_proj_weight, self.k_proj_weight, self.v_proj_weight,
-            average_attn_weights=average_attn_weights, is_causal=is_causal,
+            average_attn_weights=average_attn_weights, is_causal=is_causal, batch_first=self.batch_first,
         )  # fmt: skip
-        return swapaxes(y, 0, 1) if swapped else y, weights
 
 
 # ---------------------------------------------------------------- one head, other scores (ours)
