@@ -176,7 +176,7 @@ def _heads(x: Tensor, num_heads: int, batch_first: bool) -> Tensor:
 def _side_by_side(y: Tensor, batch_first: bool) -> Tensor:
     """_heads undone."""
     y = transpose(y, (0, 2, 1, 3) if batch_first else (2, 0, 1, 3))
-    return reshape(y, (*y.shape[:2], -1))
+    return reshape(y, (*y.shape[:2], y.shape[2] * y.shape[3]))
 
 
 def _static(name: str, given: Tensor | None, own: Tensor) -> Tensor:
