@@ -21,14 +21,16 @@ from numba.core.datamodel import models, register_default
 from numba.extending import intrinsic, lower_builtin, type_callable
 
 __all__ = [
-    "LANES", "broadcast", "fma", "load", "maximum", "minimum", "power_of_two", "splat", "store", "total",
-    "vec", "where_greater", "zeros",
+    "LANES", "broadcast", "exponent", "fma", "load", "load_bytes", "mantissa", "maximum", "minimum",
+    "power_of_two", "splat", "store", "store_bytes", "total", "vec", "where_equal", "where_greater",
+    "where_new", "zeros",
 ]  # fmt: skip
 
 LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
 
 _FLOAT, _INT = ir.FloatType(), ir.IntType(32)
 _VECTOR, _INTEGERS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
+_BYTES = ir.VectorType(ir.IntType(8), LANES)
 _FUSE = ("contract", "nsz")  # a product may be fused with a sum; nothing may assume finite numbers
 
 
@@ -86,6 +88,31 @@ def store(typing: Any, x: Any, i: Any, v: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         x, i, v = args
         builder.store(v, _place(context, builder, signature.args[0], x, i, _VECTOR)).align = 4
+        return context.get_dummy_value()
+
+    return types.void(x, types.intp, vec), code
+
+
+@intrinsic
+def load_bytes(typing: Any, x: Any, i: Any) -> Any:
+    """LANES bytes (uint8) of x from flat position i on, as numbers."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        loaded = builder.load(_place(context, builder, signature.args[0], *args, _BYTES))
+        loaded.align = 1
+        return builder.uitofp(loaded, _VECTOR)
+
+    return vec(x, types.intp), code
+
+
+@intrinsic
+def store_bytes(typing: Any, x: Any, i: Any, v: Any) -> Any:
+    """Write v, whole numbers in [0, 255], into bytes (uint8) of x from flat position i on."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        x, i, v = args
+        small = builder.trunc(builder.fptosi(v, _INTEGERS), _BYTES)
+        builder.store(small, _place(context, builder, signature.args[0], x, i, _BYTES)).align = 1
         return context.get_dummy_value()
 
     return types.void(x, types.intp, vec), code
@@ -152,6 +179,29 @@ def where_greater(typing: Any, a: Any, b: Any, yes: Any, no: Any) -> Any:
     return vec(vec, vec, vec, vec), code
 
 
+@intrinsic
+def where_equal(typing: Any, a: Any, b: Any, yes: Any, no: Any) -> Any:
+    """Per lane: `yes` where a == b, else `no`."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        a, b, yes, no = args
+        return builder.select(builder.fcmp_ordered("==", a, b), yes, no)
+
+    return vec(vec, vec, vec, vec), code
+
+
+@intrinsic
+def where_new(typing: Any, a: Any, b: Any, yes: Any, no: Any) -> Any:
+    """Per lane: `yes` where maximum(a, b) is a's doing: a > b, or a is NaN; else `no`."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        a, b, yes, no = args
+        taken = builder.or_(builder.fcmp_ordered(">", a, b), builder.fcmp_unordered("uno", a, a))
+        return builder.select(taken, yes, no)
+
+    return vec(vec, vec, vec, vec), code
+
+
 def _extreme(sign: str) -> Any:
     """max or min per lane that keeps a NaN of its first operand, as NumPy's does."""
 
@@ -203,5 +253,40 @@ def power_of_two(typing: Any, v: Any) -> Any:
         whole = builder.fptosi(args[0], _INTEGERS)
         biased = builder.add(whole, ir.Constant(_INTEGERS, [127] * LANES))
         return builder.bitcast(builder.shl(biased, ir.Constant(_INTEGERS, [23] * LANES)), _VECTOR)
+
+    return vec(vec), code
+
+
+# A positive float32 is 2^n m: its bits from the 23rd on are n + 127, those below m's fraction. Numbers are
+# cut at 3/4, so that m lies about 1.
+
+_CUT = 0x3F400000  # the bits of 3/4
+
+
+def _power(builder: Any, v: Any) -> tuple[Any, Any]:
+    """The bits of v, and n."""
+    bits = builder.bitcast(v, _INTEGERS)
+    above = builder.sub(bits, ir.Constant(_INTEGERS, [_CUT] * LANES))
+    return bits, builder.ashr(above, ir.Constant(_INTEGERS, [23] * LANES))
+
+
+@intrinsic
+def exponent(typing: Any, v: Any) -> Any:
+    """n of v = 2^n m with 3/4 <= m < 3/2, for lanes that are positive, finite and not denormal."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.sitofp(_power(builder, args[0])[1], _VECTOR)
+
+    return vec(vec), code
+
+
+@intrinsic
+def mantissa(typing: Any, v: Any) -> Any:
+    """m of v = 2^n m with 3/4 <= m < 3/2, for the same lanes."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        bits, n = _power(builder, args[0])
+        whole = builder.shl(n, ir.Constant(_INTEGERS, [23] * LANES))
+        return builder.bitcast(builder.sub(bits, whole), _VECTOR)
 
     return vec(vec), code
