@@ -5,8 +5,9 @@ with a batch of two and train a step, so that code, thread pools and kernels (fr
 loaded; build it anew in its true size, in both libraries as `vs_pytorch` does, and drop the other library's;
 give freed memory back to the system. What is resident now is the base. Then three steps; the highest resident
 size that the system has seen during them (VmHWM), less the base, is the figure: gradients, optimiser state,
-what forward saves, temporaries, and the work space of the matrix library. The captured step is recorded
-within it. Linux only. The figure of a row is the median of a few processes.
+what forward saves, temporaries, and the work space of the matrix library. A captured step has two figures:
+the steps that are recorded, and the replays, for which what the recording freed is given back first. Linux
+only. The figure of a row is the median of a few processes.
 
 As in the other benchmarks the C library keeps freed memory, for both; so memory that a library has
 freed and cannot use again, because its next array is larger, counts too.
@@ -66,51 +67,62 @@ def build(case: vs_pytorch.Case, side: str, batch: int = 0) -> Any:
     return {"ours": ours, "theirs": theirs, "captured": getattr(mg, "capture", lambda f: f)(ours)}[side]
 
 
-def peak(case: vs_pytorch.Case, side: str) -> float:
-    """MB above the base over the first steps."""
+def peaks(case: vs_pytorch.Case, side: str) -> dict[str, float]:
+    """MB above the base over the first steps; for a captured step its recording and its replays apart."""
     small = build(case, side, SMALL)
     with anysize():  # also kernels that so small a batch would not ask for
-        small(), small()
+        for _ in range(STEPS):
+            small()
     del small
     step = build(case, side)
     give_back()
     base = status("VmRSS")
-    forget_peak()
-    for _ in range(STEPS):
-        step()
-    return status("VmHWM") - base
+
+    def over(count: int) -> float:
+        forget_peak()
+        for _ in range(count):
+            step()
+        return status("VmHWM") - base
+
+    if side != "captured":
+        return {"mb": over(STEPS)}
+    recording = over(STEPS)  # two plain steps are recorded
+    give_back()
+    return {"mb": over(STEPS), "recording_mb": recording}
 
 
 # ---------------------------------------------------------------- the rows
 
 
-def measured(case: vs_pytorch.Case, side: str, repeat: int) -> float:
-    """The median over fresh processes."""
+def measured(case: vs_pytorch.Case, side: str, repeat: int) -> dict[str, float]:
+    """The medians over fresh processes."""
     command = [sys.executable, "-m", "benchmarks.memory", "--only", case.name, "--side", side]
     done = [
         subprocess.run(command, capture_output=True, text=True, check=True, cwd=harness.ROOT)
         for _ in range(repeat)
     ]
-    return statistics.median(json.loads(d.stdout) for d in done)
+    found = [json.loads(d.stdout) for d in done]
+    return {key: round(statistics.median(f[key] for f in found), 2) for key in found[0]}
 
 
 def row(case: vs_pytorch.Case, repeat: int) -> dict[str, Any]:
     """One row: both libraries, and the captured step where there is one."""
-    ours, theirs = (measured(case, side, repeat) for side in ("ours", "theirs"))
+    ours, theirs = (measured(case, side, repeat)["mb"] for side in ("ours", "theirs"))
     found = {
         "name": case.name, "what": case.what, "bar": BAR, "ratio": round(ours / theirs, 3),
-        "ours_mb": round(ours, 2), "theirs_mb": round(theirs, 2), "processes": repeat,
+        "ours_mb": ours, "theirs_mb": theirs, "processes": repeat,
     }  # fmt: skip
     if hasattr(mg, "capture"):
         captured = measured(case, "captured", repeat)
-        found["captured"] = {"mb": round(captured, 2), "ratio": round(captured / theirs, 3)}
+        found["captured"] = {**captured, "ratio": round(captured["mb"] / theirs, 3), "bar": BAR}
     return found
 
 
 def told(row: dict[str, Any]) -> str:
     """A row on the terminal."""
     text = "{name:12} {ours_mb:8.1f} MB / {theirs_mb:8.1f} MB = {ratio:.2f}".format(**row)
-    captured = "; captured {mb:.1f} MB, {ratio:.2f}".format(**row["captured"]) if "captured" in row else ""
+    recorded = "; captured {mb:.1f} MB, {ratio:.2f} (recorded with {recording_mb:.1f} MB)"
+    captured = recorded.format(**row["captured"]) if "captured" in row else ""
     return f"{text}, bar {row['bar']}: {harness.verdict(row['ratio'], row['bar'])}{captured}"
 
 
@@ -125,7 +137,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(benchmarks.THREADS)
     cases = [case for case in vs_pytorch.CASES if options.only in (None, case.name)]
     if options.side:
-        print(json.dumps(peak(cases[0], options.side)))
+        print(json.dumps(peaks(cases[0], options.side)))
         return
     rows = []
     for case in cases:

@@ -100,20 +100,18 @@ def kernel_row(r: dict[str, Any]) -> tuple[str, ...]:
 
 
 def memory_row(r: dict[str, Any]) -> tuple[str, ...]:
-    """A row of peak memory."""
-    captured = r.get("captured")
-    second = (
-        (f"{captured['mb']:.1f} MB", f"{captured['ratio']:.2f}", judged(captured["ratio"], r["bar"]))
-        if captured
-        else ("",) * 3
-    )
-    first = (
+    """A row of peak memory: the plain step, then replays and recording of the captured one."""
+    cells = (
         f"{r['ours_mb']:.1f} MB",
         f"{r['theirs_mb']:.1f} MB",
         f"{r['ratio']:.2f}",
         judged(r["ratio"], r["bar"]),
     )
-    return r["what"], *first, *second
+    if "captured" not in r:
+        return r["what"], *cells, "", "", "", ""
+    c = r["captured"]
+    replays = f"{c['mb']:.1f} MB", f"{c['ratio']:.2f}", judged(c["ratio"], c["bar"])
+    return r["what"], *cells, *replays, f"{c['recording_mb']:.1f} MB"
 
 
 def other_row(r: dict[str, Any]) -> tuple[str, ...]:
@@ -150,7 +148,8 @@ KINDS = {  # by suite: the table's head, and a function that makes a row
     "vs_others": (("what", "library", "a step", "time / PyTorch's (quartiles)"), other_row),
     "kernels": (("kernels", "at work on", "with", "without", RATIO, "faster"), kernel_row),
     "memory": (
-        ("peak of a step", "minigrad", "PyTorch", "ratio", "bar", "captured", "ratio", "bar"), memory_row
+        ("peak of a step", "minigrad", "PyTorch", "ratio", "bar", "captured", "ratio", "bar", "recording"),
+        memory_row,
     ),
     "floors": (
         ("what", "GFLOP", "optimiser, MB", "floor", "minigrad", "PyTorch", *OVER),

@@ -202,6 +202,7 @@ def jax_chain() -> Step:
 
 # ---------------------------------------------------------------- running them
 
+CASES = [case for case in vs_pytorch.CASES if case.name in ("mlp", "chain")]
 OTHERS = [  # name, package, its steps
     ("MyGrad", "mygrad", {"mlp": mygrad_mlp, "chain": mygrad_chain}),
     ("HIPS autograd", "autograd", {"mlp": autograd_mlp, "chain": autograd_chain}),
@@ -251,15 +252,15 @@ def check_agreement(case: vs_pytorch.Case, runs: dict[str, Step]) -> None:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.vs_others", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=31, help="rounds timed per row (default 31)")
-    parser.add_argument("--only", choices=["mlp", "chain"], help="time this step alone")
+    parser.add_argument("--only", choices=[case.name for case in CASES], help="time this step alone")
     parser.add_argument("--json", metavar="FILE", help="write the rows there")
     options = parser.parse_args(arguments)
     torch.set_num_threads(benchmarks.THREADS)
     if hasattr(os, "sched_setaffinity"):  # JAX takes a thread per processor: no more for it
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: benchmarks.THREADS])
     rows = []
-    for case in vs_pytorch.CASES:
-        if case.name in ("mlp", "chain") and options.only in (None, case.name):
+    for case in CASES:
+        if options.only in (None, case.name):
             for row in measure(case, options.rounds):
                 rows.append(row)
                 print("{name:28} {ms:9.3f} ms, {ratio:7.3f} of PyTorch's".format(**row), flush=True)
