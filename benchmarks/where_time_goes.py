@@ -2,7 +2,7 @@
 
 Python's profiler counts what each function does itself; what it calls in C (NumPy) is counted to it.
 Functions are gathered by the file they stand in, so that a row says: convolution so much, normalisation
-so much. Matrix products are among what their op does.
+so much. Matrix products are among what their op does; a kernel's time is its file's, which is the op's name.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks import harness  # benchmarks itself sets threads and matrix kernels, before NumPy loads
 
 STEPS = 5
+PLACES = {"minigrad": [], "minigrad_kernels": ["kernels"]}  # a package's folder -> what it is called here
 
 
 def shares(step: Any) -> dict[str, float]:
@@ -39,12 +40,18 @@ def shares(step: Any) -> dict[str, float]:
 
 
 def place(function: tuple[str, int, str]) -> str:
-    """The file of a function of ours, as "ops/conv"; "" for others."""
-    path = Path(function[0])
-    parts = path.with_suffix("").parts
-    if "minigrad" not in parts[-4:]:
-        return ""
-    return "/".join(parts[len(parts) - 1 - parts[::-1].index("minigrad") + 1 :])
+    """The file of a function of ours, as "ops/conv" or "kernels/cpu/conv"; "" for others.
+
+    >>> place(("/home/minigrad/minigrad/ops/conv.py", 1, "conv"))
+    'ops/conv'
+    >>> place(("/home/minigrad/kernels/minigrad_kernels/cpu/conv.py", 1, "conv"))
+    'kernels/cpu/conv'
+    """
+    parts = Path(function[0]).with_suffix("").parts
+    for at in range(len(parts) - 2, max(len(parts) - 5, -1), -1):
+        if parts[at] in PLACES:
+            return "/".join([*PLACES[parts[at]], *parts[at + 1 :]])
+    return ""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -64,7 +71,9 @@ def main(arguments: list[str] | None = None) -> None:
             rows.append(row)
             print(f"{case.name:12} {told(row['shares'])}", flush=True)
     if options.json:
-        harness.write(options.json, "where_time_goes", harness.environment(), rows)
+        harness.write(
+            options.json, "where_time_goes", harness.environment(packages=vs_pytorch.PACKAGES), rows
+        )
 
 
 def told(parts: dict[str, float], least: float = 0.03) -> str:
