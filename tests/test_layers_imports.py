@@ -229,7 +229,7 @@ def test_public_names(name):
 
 def parts_of(package):
     """The files that a package gathers names from; of what looks inside, minigrad itself shows trace and draw."""
-    inside = ["minigrad.inspect.drawing", "minigrad.inspect.trace"] if package == "minigrad" else []
+    inside = ["minigrad.capture", "minigrad.inspect.drawing", "minigrad.inspect.trace"] if package == "minigrad" else []
     folders = ["minigrad", "minigrad.engine", "minigrad.ops"] if package == "minigrad" else [package]
     return inside + [module_name(p) for p in SOURCES if p.stem != "__init__" and module_name(p).rpartition(".")[0] in folders]
 

@@ -32,7 +32,9 @@ class Captured:
 
     def __call__(self, *args: Any, **kw: Any) -> Any:
         """step(*args, **kw), replayed if its like was recorded."""
-        if self.version != version[0]:  # train() or eval(), or something learns that did not: all recordings are old
+        if (
+            self.version != version[0]
+        ):  # train() or eval(), or something learns that did not: all recordings are old
             self.recordings, self.version = {}, version[0]
         inputs = [x for x in leaves((args, kw)) if is_input(x)]
         key = (bool(mode.recording), kernel_mode.reference, *kinds((args, kw)))
@@ -60,11 +62,12 @@ class Captured:
     def __repr__(self) -> str:
         ready = [p for p in self.recordings.values() if isinstance(p, Program)]
         calls = ", ".join(str(len(p.calls)) for p in ready)
-        return f"capture({getattr(self.step, '__name__', self.step)}): {len(ready)} recorded ({calls or 'no'} calls)"
+        name = getattr(self.step, "__name__", self.step)
+        return f"capture({name}): {len(ready)} recorded ({calls or 'no'} calls)"
 
 
 def is_input(x: Any) -> bool:
-    """Tensors and arrays among the arguments; a leaf that learns is an object of its own, like a parameter."""
+    """Tensors and arrays among the arguments; a leaf that learns is known by itself, as parameters are."""
     return isinstance(x, np.ndarray) or (isinstance(x, Tensor) and x._node is None)
 
 
@@ -87,14 +90,18 @@ def compare(first: Recorder, second: Recorder) -> None:
     """The second call must have done what the first did; ValueError says where it did not."""
     for a, b in zip(first.calls, second.calls, strict=False):
         if not alike(a.told, b.told):
-            what, before = (" ".join(str(part) for part in c.told[:2] if isinstance(part, str)) for c in (b, a))
+            what, before = (
+                " ".join(str(part) for part in c.told[:2] if isinstance(part, str)) for c in (b, a)
+            )
             if what == before:
                 raise ValueError(
-                    f"capture: '{what}' at {b.line} got another number or object at the second call than at the first; "
+                    f"capture: '{what}' at {b.line} got another number or object at the second call than at "
+                    "the first; "
                     "what changes from step to step has to be an argument of the step, as a tensor"
                 )
             raise ValueError(
-                f"capture: the second call of the step made '{what}' at {b.line}, the first '{before}' at {a.line}; "
+                f"capture: the second call of the step made '{what}' at {b.line}, the first '{before}' at "
+                f"{a.line}; "
                 "a step that takes different ways cannot be captured"
             )
     if len(first.calls) != len(second.calls):
@@ -106,20 +113,21 @@ def compare(first: Recorder, second: Recorder) -> None:
         if a is not b and raw(a) is not raw(b):
             line = next((c.line for c in second.calls if at in c.reads), "the step")
             raise ValueError(
-                f"capture: an array of shape {raw(b).shape} used at {line} is another one at every call, and no "
-                "minigrad op made it; pass it as an argument of the step"
+                f"capture: an array of shape {raw(b).shape} used at {line} is another one at every call, "
+                "and no minigrad op made it; pass it as an argument of the step"
             )
 
 
 def capture(step: Callable) -> Captured:
-    """A function like `step` that replays it: the same numbers bit for bit, without the cost of making the graph.
+    """A function like `step` that replays it: the same numbers bit for bit, without making the graph.
 
-    The first two calls run `step` itself and record it, once for every combination of shapes, dtypes and other
-    arguments. From then on its calls are made as a flat list: forwards, VJPs, and effects (optimiser and schedule,
-    random draws, running statistics, checks of labels and indices). What changes from step to step is an argument,
-    a Tensor or NumPy array; numbers are recorded by value. Results carry no history. Raises ValueError, with the
-    line, where the step reads a number out of a tensor (item, bool, print), takes another way at its second call,
-    or uses an array that is made anew outside minigrad.
+    The first two calls run `step` itself and record it, once for every combination of shapes, dtypes and
+    other arguments. From then on its calls are made as a flat list: forwards, VJPs, and effects
+    (optimiser and schedule, random draws, running statistics, checks of labels and indices). What
+    changes from step to step is an argument, a Tensor or NumPy array; numbers are recorded by value.
+    Results carry no history. Raises ValueError, with the line, where the step reads a number out of a
+    tensor (item, bool, print), takes another way at its second call, or uses an array that is made anew
+    outside minigrad.
 
     >>> import minigrad as mg
     >>> w = mg.tensor([1.0, 2.0], requires_grad=True)

@@ -68,7 +68,9 @@ class Program:
 
     def fits(self) -> bool:
         """Whether what learned still learns, and nothing else does."""
-        return all((getattr(x, "_node", None) is not None) == b for (x, _), b in zip(self.outside, self.learns))
+        return all(
+            (getattr(x, "_node", None) is not None) == b for (x, _), b in zip(self.outside, self.learns)
+        )
 
     def owned(self, v: list) -> list:
         """The values, those to be returned as copies where the next replay would write over them."""
@@ -78,7 +80,7 @@ class Program:
         return v
 
     def own(self, run: Callable) -> Callable:
-        """A call that brings a gradient to .grad: late and as a copy where that stands in an array that stays."""
+        """A call that brings a gradient to .grad: late, and as a copy, if that stands in an array that stays."""
         if isinstance(run, Gather) and run.args[1] in self.fixed:
             return Late(gather, *run.args[:-1], True)
         return run
@@ -129,7 +131,9 @@ class Program:
         last = {slot: i for i, call in enumerate(recorder.calls) for slot in (*call.reads, *call.writes)}
         for slot, i in last.items():
             value = recorder.values[slot]
-            if slot in passing and (value is None or (isinstance(value, np.ndarray) and value.nbytes >= LARGE)):
+            if slot in passing and (
+                value is None or (isinstance(value, np.ndarray) and value.nbytes >= LARGE)
+            ):
                 found.setdefault(i, []).append(slot)
         return found
 
@@ -158,8 +162,9 @@ def gathered_late(calls: list[Callable]) -> Iterator[Callable]:
 
 def blocks(calls: list[Callable]) -> Iterator[Callable]:
     """The calls with every run of bound ones as one."""
-    for kind, run in itertools.groupby(calls, lambda call: isinstance(call, Bound)):
-        yield from [functools.partial(in_turn, joined(list(run)))] if kind else run
+    for kind, group in itertools.groupby(calls, lambda call: isinstance(call, Bound)):
+        run = list(group)
+        yield from [functools.partial(in_turn, joined(run))] if kind else run
 
 
 def joined(calls: list[Bound]) -> list[Callable]:
@@ -183,7 +188,11 @@ def joined(calls: list[Bound]) -> list[Callable]:
 
 def as_array(x: Any, beside: tuple) -> Any:
     """A number as an array of the dtype it takes beside arrays: numbers are weak."""
-    return x if isinstance(x, np.ndarray) else np.asarray(x, next(a.dtype for a in beside if hasattr(a, "dtype")))
+    return (
+        x
+        if isinstance(x, np.ndarray)
+        else np.asarray(x, next(a.dtype for a in beside if hasattr(a, "dtype")))
+    )
 
 
 @functools.cache

@@ -23,7 +23,7 @@ from .calls import (
     pure_pull,
     value_call,
 )
-from .structure import Slot, caller, filler, leaves, mapped, raw, raw_node
+from .structure import Slot, caller, filler, inside_op, leaves, mapped, raw, raw_node
 
 __all__: list[str] = []
 
@@ -31,16 +31,18 @@ __all__: list[str] = []
 class Call:
     """One call of a replay: a function of the values, what it reads and writes, and what it says of itself.
 
-    `pure`, where there is one, says the same as functions: for each result what it reads, the function, its slot.
+    `pure`, where there is one, says the same as functions: for each result (what it reads, function, slot).
     """
 
-    def __init__(self, run: Callable, reads: list[int], writes: list[int], told: tuple, pure: Any = None) -> None:
+    def __init__(
+        self, run: Callable, reads: list[int], writes: list[int], told: tuple, pure: Any = None
+    ) -> None:
         self.run, self.reads, self.writes, self.told, self.pure = run, reads, writes, told, pure
         self.line = caller()
 
 
 class Switch:
-    """What `mode.recording` holds while a step is recorded: true where ops make nodes, watching either way."""
+    """What `mode.recording` holds while a step is recorded: true where ops make nodes, watching anyway."""
 
     def __init__(self, recorder: Recorder, on: bool) -> None:
         self.on, self.recorder = on, recorder
@@ -69,8 +71,8 @@ class Switch:
     def refuse(self, what: str) -> None:
         """Python is about to read a value."""
         raise ValueError(
-            f"capture: {what} at {caller()} reads a value inside the step, and a replay would not read it again; "
-            "return the tensor and read it after the step"
+            f"capture: {what} at {caller()} reads a value inside the step, and a replay would not read it "
+            "again; return the tensor and read it after the step"
         )
 
 
@@ -79,10 +81,14 @@ class Recorder:
 
     def __init__(self, inputs: list[Any]) -> None:
         self.calls: list[Call] = []
-        self.values: list[Any] = []  # of every slot, as this step saw it: arrays stay alive, so ids stay theirs
+        self.values: list[
+            Any
+        ] = []  # of every slot, as this step saw it: arrays stay alive, so ids stay theirs
         self.slots: dict[int, int] = {}  # id of an array -> its slot
         self.outside: list[tuple[Any, int]] = []  # tensors and arrays that were there before
-        self.nodes: dict[Node, tuple[list[int], int, int, Any]] = {}  # -> slots of inputs, result, `saved`; metadata
+        self.nodes: dict[
+            Node, tuple[list[int], int, int, Any]
+        ] = {}  # -> slots of inputs, result, `saved`; metadata
         self.sent: dict[Node, list[int]] = {}  # gradients on their way to a node
         self.arrived: dict[Node, int] = {}
         self.loud, self.silent = Switch(self, True), Switch(self, False)
@@ -124,7 +130,9 @@ class Recorder:
         """An op that made a node."""
         node: Node = t._node
         if node.op is backprop.CHECKPOINT:
-            raise ValueError(f"capture: checkpoint() at {caller()} cannot be captured; call its function as it is")
+            raise ValueError(
+                f"capture: checkpoint() at {caller()} cannot be captured; call its function as it is"
+            )
         places = self.forward(t, node.op, arrays, args, node.meta)
         self.nodes[node] = places
         return t
@@ -137,7 +145,9 @@ class Recorder:
         self.forward(t, op, arrays, args, meta)
         return t
 
-    def forward(self, t: Tensor, op: Op, arrays: list, args: tuple, meta: dict) -> tuple[list[int], int, int, Any]:
+    def forward(
+        self, t: Tensor, op: Op, arrays: list, args: tuple, meta: dict
+    ) -> tuple[list[int], int, int, Any]:
         places = [self.place(op, array, arg) for array, arg in zip(arrays, args, strict=True)]
         how = self.template(meta)
         reads = places + [leaf.index for leaf in leaves(how) if isinstance(leaf, Slot)]
@@ -151,7 +161,9 @@ class Recorder:
         """The slot of an operand, after the conversions that the op's call makes."""
         if not isinstance(arg, Tensor | np.ndarray):
             if any(isinstance(leaf, Tensor) for leaf in leaves(arg)):
-                raise ValueError(f"capture: {op.name} at {caller()} takes a list of tensors; use mg.stack on it")
+                raise ValueError(
+                    f"capture: {op.name} at {caller()} takes a list of tensors; use mg.stack on it"
+                )
             at = self.new(array)
             self.add(nothing, [], [], "constant", arg)
             return at
@@ -169,14 +181,21 @@ class Recorder:
     # -- effects
 
     def effect(self, f: Callable, args: tuple, kw: dict) -> Any:
+        """Run f and have it called again; inside an op or a VJP, which run again as a whole, it is theirs."""
+        if inside_op():
+            return f(*args, **kw)
         args = tuple([list(a) if isinstance(a, Iterator) else a for a in args])
         given = self.template((args, kw))
         result = f(*args, **kw)
         reads = [leaf.index for leaf in leaves(given) if isinstance(leaf, Slot)]
-        if isinstance(result, tuple) and result and all(isinstance(leaf, int) for leaf in result):  # a drawn seed
+        if (
+            isinstance(result, tuple) and result and all(isinstance(leaf, int) for leaf in result)
+        ):  # a drawn seed
             out = self.new(result)
             self.slots[id(result)] = out
-            self.add(Effect(functools.partial(value_call, f, filler(given), out)), reads, [out], "effect", f, given)
+            self.add(
+                Effect(functools.partial(value_call, f, filler(given), out)), reads, [out], "effect", f, given
+            )
             return result
         if not any(isinstance(leaf, Tensor | np.ndarray) for leaf in leaves(result)):
             fixed = None if reads else given
@@ -191,7 +210,9 @@ class Recorder:
     def pull(self, node: Node, g: Any, only: set | None) -> list:
         """The engine's pull, and what it sent."""
         if node not in self.nodes:
-            raise ValueError(f"capture: backward() at {caller()} reaches a graph that was made before the step")
+            raise ValueError(
+                f"capture: backward() at {caller()} reaches a graph that was made before the step"
+            )
         grads = backprop.pull(node, g, only)
         at = self.arrive(node, g)
         outs = [None if gi is None else self.new(gi) for gi in grads]

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..engine import op
+from ..engine.backprop import pull
 from ..engine.node import Node
 from ..engine.tensor import Tensor, wrap
 
@@ -18,7 +20,7 @@ PACKAGE = str(Path(__file__).parent.parent)
 
 
 class Slot:
-    """Stands for value number `index` of a replay, in a structure of arguments; a Tensor around it if `wrapped`."""
+    """Stands for value number `index` of a replay, in a structure; a Tensor around it if `wrapped`."""
 
     def __init__(self, index: int, wrapped: bool = False) -> None:
         self.index, self.wrapped = index, wrapped
@@ -41,7 +43,7 @@ def leaves(x: Any) -> Iterator[Any]:
 
 
 def mapped(x: Any, f: Callable[[Any], Any]) -> Any:
-    """The structure with f of what it holds (and of tuples as a whole); the very object where nothing changed."""
+    """The structure with f of what it holds (and of whole tuples); the very object if nothing changed."""
     if isinstance(x, tuple) and f(x) is not x:
         return f(x)
     if isinstance(x, dict):
@@ -96,3 +98,11 @@ def caller() -> str:
     while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
     return "the step" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+
+
+def inside_op() -> bool:
+    """Whether an op's forward or a VJP is running, on raw arrays."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code is not pull.__code__ and frame.f_code.co_filename != op.__file__:
+        frame = frame.f_back
+    return frame is not None

@@ -26,7 +26,7 @@ def leave() -> None:
 
 
 def switched(now: Any, on: bool) -> Any:
-    """What the switch holds when turned on or off: a watcher stays on, some (`quiet`) stay while it is off."""
+    """What the switch holds when turned on or off: a watcher stays on, some (`quiet`) while it is off."""
     return (getattr(now, "loud", None) or now or True) if on else getattr(now, "quiet", False)
 
 

@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from ..engine.backend import is_float
-from ..engine.tensor import Tensor, wrap
+from ..engine.tensor import Tensor
+from ..ops.create import zeros
 from ..ops.recurrent import gru_step, lstm_step, rnn_step
 from ..ops.shape import expand_dims, squeeze
 from . import init
@@ -81,7 +82,7 @@ class RNNCellBase(Module):
         check_dtype(name, x, self.weight_ih)
         wanted = (*x.shape[:-1], self.hidden_size)
         if states is None:
-            states = tuple(wrap(x.device.xp.zeros(wanted, x.dtype), None) for _ in range(count))
+            states = tuple(zeros(wanted, dtype=x.dtype, device=x.device) for _ in range(count))
         for s in states:
             check_state(name, s, x, wanted)
         if x.ndim == 2:

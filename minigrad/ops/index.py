@@ -182,6 +182,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     return take_index(x, index=(*(slice(None),) * axis, plain_index(indices)))
 
 
+@effect
 def _along(name: str, indices: Any, axis: int, shape: tuple | None = None) -> tuple:
     """`indices` on one axis as a full index: aranges on the others, as long as in `shape`."""
     indices = indices._data if isinstance(indices, Tensor) else np.asarray(indices)

@@ -11,11 +11,12 @@ import warnings
 from typing import Any
 
 from ...engine import random as stream
-from ...engine.backend import xp_of
+from ...engine.recording import effect
 from ...engine.tensor import Tensor, wrap
 from ...ops import activation as A
 from ...ops import softmax as S
 from ...ops.index import result_of
+from ...ops.random import uniform
 from ...ops.shape import axes_of
 from ...ops.trig import tanh as _tanh
 
@@ -132,9 +133,7 @@ def rrelu(
     """x where x > 0, else a x: a random in [lower, upper) in training, else their mean (Xu et al. 2015)."""
     check_slopes("rrelu", lower, upper)
     if training:
-        xp = xp_of(input._data)
-        slopes = stream.default_generator.uniform(lower, upper, input.shape, input.dtype, xp)
-        y = A.prelu(input, wrap(slopes, None))
+        y = A.prelu(input, uniform(lower, upper, input.shape, dtype=input.dtype, device=input.device))
     else:
         y = A.leaky_relu(input, negative_slope=(lower + upper) / 2)
     return result_of("rrelu_", input, y, inplace)
@@ -298,14 +297,22 @@ def gumbel_softmax(
     if tau == 0:
         raise ValueError(f"gumbel_softmax: expected a temperature other than 0 (tau={tau})")
     (dim,) = axes_of("gumbel_softmax", dim, logits.ndim)
-    xp = xp_of(logits._data)
-    u = xp.maximum(
-        stream.default_generator.random(logits.shape, "float64", xp), 2.0**-54
-    )  # log 0 is kept out
-    gumbel = wrap((-xp.log(-xp.log(u))).astype(logits.dtype), None)
-    soft = S.softmax((logits + gumbel) * (1.0 / tau), axis=dim)
-    if not hard:
-        return soft
-    places = xp.arange(logits.shape[dim]).reshape((-1,) + (1,) * (logits.ndim - dim - 1))
-    chosen = xp.argmax(soft._data, axis=dim, keepdims=True) == places
-    return wrap(chosen.astype(soft.dtype), None) - soft.detach() + soft
+    soft = S.softmax((logits + _gumbel(logits)) * (1.0 / tau), axis=dim)
+    return _largest(soft, dim) - soft.detach() + soft if hard else soft
+
+
+@effect
+def _gumbel(like: Tensor) -> Tensor:
+    """-log(-log U), U in (0, 1), in the shape, dtype and place of `like`."""
+    xp = like.device.xp
+    u = stream.default_generator.random(like.shape, "float64", xp)
+    u = xp.maximum(u, 2.0**-54)  # log 0 is kept out
+    return wrap((-xp.log(-xp.log(u))).astype(like.dtype), None)
+
+
+@effect
+def _largest(x: Tensor, dim: int) -> Tensor:
+    """1 at the largest element along an axis, else 0."""
+    xp = x.device.xp
+    places = xp.arange(x.shape[dim]).reshape((-1,) + (1,) * (x.ndim - dim - 1))
+    return wrap((xp.argmax(x._data, axis=dim, keepdims=True) == places).astype(x.dtype), None)

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ...engine.backend import as_dtype, is_float
+from ...engine.backend import Array, as_dtype, is_float
+from ...engine.recording import effect
 from ...engine.tensor import Tensor, wrap
 from ...ops import loss as _loss
 from ...ops.elementwise import where
@@ -50,6 +51,13 @@ def check_smoothing(name: str, label_smoothing: float) -> None:
         raise ValueError(f"{name}: expected a number in [0, 1] (label_smoothing={label_smoothing})")
 
 
+@effect
+def _kept(labels: Array, ignore_index: int, dtype: Any) -> tuple[Tensor, Tensor]:
+    """1 where a label counts, else 0, and the labels with 0 for those that do not."""
+    kept = labels != ignore_index
+    return wrap(kept.astype(dtype), None), wrap(labels * kept, None)
+
+
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -67,11 +75,10 @@ def nll_loss(
     check_constant("nll_loss", weight=weight)
     labels = target._data
     _loss.check_labels("nll_loss", labels, x.shape[1], ignore_index)
-    kept = labels != ignore_index
-    label = labels * kept
+    kept, label = _kept(labels, ignore_index, x.dtype)
     losses = -take_along_axis(x, expand_dims(label, 1), 1).sum(1)
-    weights = wrap(kept.astype(x.dtype), None) if weight is None else take(weight, label) * kept
-    losses = where(kept, losses * weights, 0.0)
+    weights = kept if weight is None else take(weight, label) * kept
+    losses = where(kept > 0, losses * weights, 0.0)
     if reduction == "mean":
         mass = weights.sum()
         return reshape(losses.sum() / where(mass == 0, math.nan, mass), ())

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.backend import Array, xp_of
+from ...engine.recording import effect
 from ...engine.tensor import Tensor, wrap
 from ...ops import embedding as rows_of
 from ...ops.index import put_add, take_index
@@ -20,6 +21,7 @@ __all__ = [
 ]
 
 
+@effect
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """int64 rows with a 1 at each label: (...) -> (..., num_classes), one more than the largest if -1.
 
