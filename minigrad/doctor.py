@@ -129,6 +129,7 @@ def _gpu() -> Finding:
 
 
 EXTRAS = {
+    "fast": ("numba",),
     "train": ("typer", "rich", "matplotlib", "safetensors", "pooch", "pillow"),
     "test": ("pytest", "hypothesis"),
     "notebooks": ("jupyterlab", "nbclient"),

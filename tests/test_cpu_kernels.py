@@ -3,6 +3,9 @@
 Larger and stranger shapes stand in test_cpu_<file>.py, one for each file of kernels.
 """
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from cases import SAMPLES
@@ -60,3 +63,32 @@ def test_small_arrays_other_dtypes_and_tensors_are_declined():
     assert relu(np.ones(1 << 17, np.float32)).shape == (1 << 17,)
     with mg.reference_mode():
         assert relu(np.ones(1 << 17, np.float32)) is NotImplemented
+
+
+def test_a_forked_process_reads_the_plain_text():
+    """OpenMP ends a child that enters threads which the fork did not copy."""
+    code = (
+        "import os, warnings, numpy as np, minigrad as mg\n"
+        "warnings.simplefilter('ignore')\n"
+        "x = mg.tensor(np.linspace(-1, 1, 1 << 17, dtype=np.float32))\n"
+        "y = mg.relu(x).numpy()\n"
+        "child = os.fork()\n"
+        "if child == 0: os._exit(0 if (mg.relu(x).numpy() == y).all() else 1)\n"
+        "print(os.waitpid(child, 0)[1])\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "0\n"
+
+
+def test_without_numba_everything_runs_as_the_readable_text():
+    code = (
+        "import sys; sys.modules['numba'] = sys.modules['llvmlite'] = None\n"
+        "import numpy as np, minigrad as mg\n"
+        "w = mg.tensor(np.ones(1 << 17, np.float32), requires_grad=True)\n"
+        "opt = mg.optim.Adam([w])\n"
+        "@mg.capture\n"
+        "def step(x):\n"
+        "    opt.zero_grad(); loss = mg.relu(w * x).sum(); loss.backward(); opt.step(); return loss\n"
+        "print([step(mg.ones(1 << 17)).item() > 0 for _ in range(4)])\n"
+    )
+    told = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told == "[True, True, True, True]\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -52,6 +53,22 @@ def anysize() -> Iterator[None]:
             k.least = least
 
 
+FORKED: list[bool] = []  # holds True in a process that was forked from one whose kernels ran in threads
+
+
+def _forked() -> None:
+    """OpenMP's threads do not survive a fork, and entering them would end the child."""
+    kernels = [kernel(name) for name in cpu.TABLE]
+    if any(k.function is not None for k in kernels):
+        FORKED.append(True)
+    for k in kernels:
+        k.missing = k.missing or bool(FORKED)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
 class Kernel:
     """One row of the kernels' table, which loads its function when it is first wanted."""
 
@@ -86,11 +103,13 @@ class Kernel:
         return large
 
     def _load(self) -> bool:
+        if FORKED:
+            return False
         try:
             self.function = cpu.find(self.name)
         except ImportError as error:
             self.missing = True
-            if error.name != "numba":  # there, but not working: that is worth a word
+            if error.name not in ("numba", "llvmlite"):  # there, but not working: that is worth a word
                 warnings.warn(f"kernels: {self.name} is not used: {error}", RuntimeWarning, stacklevel=3)
         return self.function is not None
 

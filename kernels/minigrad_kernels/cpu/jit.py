@@ -6,6 +6,8 @@ The machine code is kept beside this file (or in NUMBA_CACHE_DIR), so the next p
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import sys
 import time
 from typing import Any
@@ -16,14 +18,28 @@ from numba.core import event
 
 __all__ = ["jit", "parallel", "threads"]
 
-# OpenMP threads may be called from several Python threads at once; Numba's own pool may not.
+
+
+def _has_safe_pool() -> bool:
+    """Whether threads are there that several Python threads may use at once: OpenMP's or TBB's.
+
+    Numba's own pool may not be entered twice (a data loader's thread beside the training's would end the
+    program), so without these two the kernels run on one thread.
+    """
+    for name in ("omppool", "tbbpool"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(f"numba.np.ufunc.{name}")
+            return True
+    return False
+
+
 numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
 
 # A product may be fused with a sum, and a sum taken in any order; NaN and infinity stay what they are.
 _HOW = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "reassoc"}}
 
 jit = njit(**_HOW)
-parallel = njit(**_HOW, parallel=True)
+parallel = njit(**_HOW, parallel=_has_safe_pool())
 
 
 def threads() -> int:
