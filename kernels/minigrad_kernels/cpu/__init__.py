@@ -15,11 +15,27 @@ __all__ = ["TABLE", "find"]
 # backward of normalise. The function is called the same, with "_" for the dot.
 TABLE: dict[str, tuple[str, int, str]] = {
     "relu": ("activation", 1 << 16, "f"), "relu.x": ("activation", 1 << 16, "f"),
+    "tanh": ("activation", 1 << 15, "f"), "tanh.x": ("activation", 1 << 15, "f"),
+    "sigmoid": ("activation", 1 << 15, "f"), "sigmoid.x": ("activation", 1 << 15, "f"),
+    "gelu_erf": ("activation", 1 << 15, "f"), "gelu_erf.x": ("activation", 1 << 15, "f"),
+    "silu": ("activation", 1 << 15, "f"), "silu.x": ("activation", 1 << 15, "f"),
+    "leaky_relu": ("activation", 1 << 15, "f"), "leaky_relu.x": ("activation", 1 << 15, "f"),
+    "elu": ("activation", 1 << 15, "f"), "elu.x": ("activation", 1 << 15, "f"),
+    "softplus": ("activation", 1 << 15, "f"), "softplus.x": ("activation", 1 << 15, "f"),
     "matmul": ("linalg", 1 << 12, "fd"), "linear": ("linalg", 1 << 12, "fd"),
     "linear.bias": ("linalg", 1 << 16, "fd"),
+    "adam": ("optim", 1 << 12, "f"), "sgd": ("optim", 1 << 12, "f"),
     "conv": ("conv", 1 << 12, "f"), "conv_grad_x": ("conv", 1 << 12, "f"),
     "conv_grad_w": ("conv_weights", 1 << 13, "f"),
+    "max_pool": ("pool", 1 << 12, "f"), "window_put": ("pool", 1 << 12, "f"),
+    "window_sum": ("pool", 1 << 12, "f"), "window_spread": ("pool", 1 << 8, "f"),
     "attention": ("attention", 1 << 12, "f"), "attention.joint": ("attention", 1 << 12, "f"),
+    "lstm_sequence": ("recurrent", 1 << 12, "f"), "lstm_sequence.joint": ("recurrent", 1 << 12, "f"),
+    "gru_sequence": ("recurrent", 1 << 12, "f"), "gru_sequence.joint": ("recurrent", 1 << 12, "f"),
+    "rnn_sequence": ("recurrent", 1 << 12, "f"), "rnn_sequence.joint": ("recurrent", 1 << 12, "f"),
+    "softmax": ("softmax", 1 << 13, "f"), "softmax.x": ("softmax", 1 << 14, "f"),
+    "log_softmax": ("softmax", 1 << 13, "f"), "log_softmax.x": ("softmax", 1 << 13, "f"),
+    "cross_entropy": ("softmax", 1 << 13, "f"),
 }  # fmt: skip
 
 

@@ -20,7 +20,8 @@ from numba import prange
 
 from .gemm import addresses, alone, gemm
 from .jit import jit, parallel
-from .simd import LANES, fma, load, maximum, minimum, power_of_two, splat, store, total, where_greater, zeros
+from .maths import exp
+from .simd import LANES, load, splat, store, total, where_greater, zeros
 
 __all__ = ["attention", "attention_joint"]
 
@@ -29,25 +30,6 @@ _ADDRESSES = addresses()
 _NONE = np.zeros(1, np.float32)  # in place of a bias
 
 # ---------------------------------------------------------------- one block
-
-
-@jit
-def exp(x: Any) -> Any:
-    held = minimum(maximum(x, splat(-87.5)), splat(88.5))
-    magic = splat(12582912.0)
-    n = fma(held, splat(1.4426950408889634), magic) - magic
-    r = fma(n, splat(-0.693145751953125), held)
-    r = fma(n, splat(-1.428606765330187e-06), r)
-    p = splat(1.0 / 5040)
-    p = fma(p, r, splat(1.0 / 720))
-    p = fma(p, r, splat(1.0 / 120))
-    p = fma(p, r, splat(1.0 / 24))
-    p = fma(p, r, splat(1.0 / 6))
-    p = fma(p, r, splat(0.5))
-    p = fma(p * r, r, r) + splat(1.0)
-    y = p * power_of_two(minimum(maximum(n, splat(-126.0)), splat(127.0)))
-    y = where_greater(splat(-87.0), x, zeros(), y)
-    return where_greater(x, splat(88.3), splat(np.inf), y)
 
 
 @jit
