@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
-from benchmarks import harness  # benchmarks itself sets threads and matrix kernels, before NumPy loads
+from benchmarks import harness, models  # benchmarks itself sets threads and kernels, before NumPy loads
 
 import numpy as np  # isort: skip
 
 import minigrad as mg  # isort: skip
-from minigrad.ops.conv import conv  # isort: skip
+from minigrad.ops.conv import conv, conv_grad_w  # isort: skip
+from minigrad.ops.recurrent import gru_sequence, lstm_sequence, rnn_sequence  # isort: skip
 from minigrad.ops.attention import attention  # isort: skip
 
 
@@ -55,8 +57,78 @@ def convolved(
     return both_ways(lambda x: conv(x, w, None, groups=1, **how), (batch, channels, *lengths))
 
 
-CONV = ("conv", "conv_grad_x")
+def batch_last(*shape: int) -> Any:
+    """Random images with the batch last in memory, as layers leave them."""
+    rng = np.random.default_rng(0)
+    return np.moveaxis(rng.standard_normal((*shape[1:], shape[0]), dtype=np.float32), -1, 0)
+
+
+def weights_gradient(
+    batch: int, channels: int, filters: int, lengths: tuple[int, ...], kernel: int
+) -> Callable[[], Callable[[], Any]]:
+    """A convolution's gradient in its weights, alone."""
+    dims = len(lengths)
+    how = {"stride": (1,) * dims, "padding": ((kernel // 2,) * 2,) * dims, "dilation": (1,) * dims}
+    shape = (filters, channels, *(kernel,) * dims)
+
+    def make() -> Callable[[], Any]:
+        gy, x = batch_last(batch, filters, *lengths), batch_last(batch, channels, *lengths)
+        return lambda: conv_grad_w(gy, x, w_shape=shape, groups=1, **how)
+
+    return make
+
+
+def pooled(f: Callable[..., Any], *shape: int) -> Callable[[], Callable[[], Any]]:
+    """Pooling forward and backward."""
+
+    def make() -> Callable[[], Any]:
+        x = mg.tensor(batch_last(*shape), requires_grad=True)
+        g = mg.ones_like(f(x))
+
+        def work() -> None:
+            f(x).backward(g)
+            x.grad = None
+
+        return work
+
+    return make
+
+
+def sequence(
+    op: Callable, gates: int, states: int, steps: int, batch: int, inputs: int, width: int
+) -> Callable[[], Callable[[], Any]]:
+    """A sequence op over sequences of equal length, and all its gradients."""
+    shapes = [
+        (steps * batch, inputs),
+        *[(batch, width)] * states,
+        (gates * width, inputs),
+        (gates * width, width),
+    ]
+    small = lambda w: w * (1.0 / width**0.5)
+    return both_ways(
+        lambda *of: op(*of[:-4], small(of[-4]), small(of[-3]), *of[-2:], sizes=(batch,) * steps),
+        *shapes, (gates * width,), (gates * width,),
+    )  # fmt: skip
+
+
+def optimised(name: str, **settings: Any) -> Callable[[], Callable[[], Any]]:
+    """A step of an optimiser on the transformer's parameters."""
+
+    def make() -> Callable[[], Any]:
+        params = list(models.transformer(mg.nn).parameters())
+        for p in params:
+            p.grad = mg.randn(*p.shape)
+        return getattr(mg.optim, name)(params, **settings).step
+
+    return make
+
+
+F = mg.nn.functional
+CONV, GRAD_W = ("conv", "conv_grad_x"), ("conv_grad_w",)
+MAX, MEAN = ("max_pool", "window_put"), ("window_sum", "window_spread")
 ROWS = [
+    Row(("adam",), "Adam, 51 parameters, 810,000 numbers", optimised("Adam")),
+    Row(("sgd",), "SGD with momentum, the same", optimised("SGD", momentum=0.9)),
     Row(("matmul",), "scores of 16x4 heads", both_ways(mg.matmul, (16, 4, 128, 32), (16, 4, 32, 128))),
     Row(  # alone a product is as fast as OpenBLAS's; beside another kernel two pools of threads wait
         ("linear", "linear.bias"),
@@ -70,9 +142,51 @@ ROWS = [
     Row(CONV, "5 wide convolution 32 to 64, 32x250 (1-D ConvNet)", convolved(32, 32, 64, (250,), 5)),
     Row(CONV, "5x5 convolution 1 to 6, 64x28x28 (LeNet-5)", convolved(64, 1, 6, (28, 28), 5)),
     Row(
+        GRAD_W, "gradient in 3x3 weights, 64 to 64, 16x64x64 (VGG)", weights_gradient(16, 64, 64, (64, 64), 3)
+    ),
+    Row(GRAD_W, "the same, 16 to 16, 32x32x32 (ResNet-20)", weights_gradient(32, 16, 16, (32, 32), 3)),
+    Row(GRAD_W, "the same, 5 wide, 32 to 64, 32x250 (1-D ConvNet)", weights_gradient(32, 32, 64, (250,), 5)),
+    Row(GRAD_W, "the same, 5x5, 1 to 6, 64x28x28 (LeNet-5)", weights_gradient(64, 1, 6, (28, 28), 5)),
+    Row(
+        MAX,
+        "max pooling 2x2 of 16x64x64x64 (VGG)",
+        pooled(partial(F.max_pool2d, kernel_size=2), 16, 64, 64, 64),
+    ),
+    Row(MAX, "max pooling 4 of 32x32x1000 (1-D)", pooled(partial(F.max_pool1d, kernel_size=4), 32, 32, 1000)),
+    Row(
+        MEAN,
+        "mean pooling 2x2 of 64x6x28x28 (LeNet-5)",
+        pooled(partial(F.avg_pool2d, kernel_size=2), 64, 6, 28, 28),
+    ),
+    Row(
+        MEAN, "global means of 32x64x8x8", pooled(partial(F.adaptive_avg_pool2d, output_size=1), 32, 64, 8, 8)
+    ),
+    Row(
         ("attention", "attention.joint"),
         "attention of 16x4 heads, 128x32 each",
         both_ways(attention, *[(16, 4, 128, 32)] * 3),
+    ),
+    Row(("softmax", "softmax.x"), "softmax of 2048x65", both_ways(mg.softmax, (2048, 65))),
+    Row(("log_softmax", "log_softmax.x"), "log-softmax of 2048x65", both_ways(mg.log_softmax, (2048, 65))),
+    Row(
+        ("cross_entropy",),
+        "cross-entropy of 2048x65",
+        both_ways(lambda x: mg.nn.functional.cross_entropy(x, mg.arange(2048) % 65), (2048, 65)),
+    ),
+    Row(
+        ("lstm_sequence", "lstm_sequence.joint"),
+        "LSTM 128 to 256, 64 steps of 32",
+        sequence(lstm_sequence, 4, 2, 64, 32, 128, 256),
+    ),
+    Row(
+        ("gru_sequence", "gru_sequence.joint"),
+        "GRU 64 to 128, 50 steps of 32",
+        sequence(gru_sequence, 3, 1, 50, 32, 64, 128),
+    ),
+    Row(
+        ("rnn_sequence", "rnn_sequence.joint"),
+        "RNN 64 to 128, 50 steps of 32",
+        sequence(rnn_sequence, 1, 1, 50, 32, 64, 128),
     ),
 ]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..engine.backend import xp_of
+from ..engine.kernels import kernel
 from .optimizer import Optimizer, zeros_like
 
 __all__ = ["Adam", "AdamW"]
@@ -56,18 +57,10 @@ class Adam(Optimizer):
         super().__init__(params, defaults)
 
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
-        if not state:
-            state["step"] = 0
-            state["exp_avg"], state["exp_avg_sq"] = zeros_like(p), zeros_like(p)
-        if group["amsgrad"] and "max_exp_avg_sq" not in state:  # switched on in mid-run, perhaps
-            state["max_exp_avg_sq"] = zeros_like(p)
+        self._begin(p, state, group)
         state["step"] += 1
-        xp, (b1, b2), decay, lr = xp_of(p), group["betas"], group["weight_decay"], group["lr"]
-        shrink = 1.0 - lr * decay if group["decoupled_weight_decay"] else 1.0
-        # With r = sqrt(1 - b2^t): m' / (sqrt(v') + eps) = m r / (1 - b1^t) / (sqrt(v) + eps r), a pass less.
-        root = math.sqrt(1.0 - b2 ** state["step"])
-        size, eps = lr * root / (1.0 - b1 ** state["step"]), group["eps"] * root
-        added = 0.0 if group["decoupled_weight_decay"] else decay
+        xp, (b1, b2) = xp_of(p), group["betas"]
+        (size, eps), (shrink, added) = _rates(state["step"], group), _decay(group)
         largest = state["max_exp_avg_sq"] if group["amsgrad"] else g
         for w, d, m, v, top, s, t in self._blocks(p, g, state["exp_avg"], state["exp_avg_sq"], largest):
             d = self._downhill(xp, group, w, d, s, t, added)
@@ -77,6 +70,45 @@ class Adam(Optimizer):
             used = xp.maximum(top, v, out=top) if group["amsgrad"] else v
             xp.add(xp.sqrt(used, out=t), eps, out=t)
             xp.subtract(w, xp.multiply(xp.divide(m, t, out=t), size, out=t), out=w)
+
+    def _update_all(self, moving: list[tuple[Any, Any, dict[str, Any]]], group: dict[str, Any]) -> bool:
+        """The same, by a kernel."""
+        if group["amsgrad"] or type(self)._update is not Adam._update:
+            return False
+        for p, _, state in moving:
+            self._begin(p, state, group)
+        arrays = [a for p, g, state in moving for a in (p, g, state["exp_avg"], state["exp_avg_sq"])]
+        rates = [_rates(state["step"] + 1, group) for _, _, state in moving]
+        if kernel("adam")(*arrays, rates=rates, decay=_decay(group), group=group) is NotImplemented:
+            return False
+        for _, _, state in moving:
+            state["step"] += 1
+        return True
+
+    @staticmethod
+    def _begin(p: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """A parameter's state before its first step."""
+        if not state:
+            state["step"] = 0
+            state["exp_avg"], state["exp_avg_sq"] = zeros_like(p), zeros_like(p)
+        if group["amsgrad"] and "max_exp_avg_sq" not in state:  # switched on in mid-run, perhaps
+            state["max_exp_avg_sq"] = zeros_like(p)
+
+
+def _rates(step: int, group: dict[str, Any]) -> tuple[float, float]:
+    """The factor of m and the eps beside sqrt(v) in step number `step`.
+
+    With r = sqrt(1 - b2^t): m' / (sqrt(v') + eps) = m r / (1 - b1^t) / (sqrt(v) + eps r), a pass less.
+    """
+    b1, b2 = group["betas"]
+    root = math.sqrt(1.0 - b2**step)
+    return group["lr"] * root / (1.0 - b1**step), group["eps"] * root
+
+
+def _decay(group: dict[str, Any]) -> tuple[float, float]:
+    """The factor of p, and that of the p which is added to g."""
+    decay = group["weight_decay"]
+    return (1.0 - group["lr"] * decay, 0.0) if group["decoupled_weight_decay"] else (1.0, decay)
 
 
 def track_moments(xp: Any, m: Any, v: Any, d: Any, t: Any, b1: float, b2: float) -> None:

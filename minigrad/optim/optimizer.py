@@ -176,12 +176,17 @@ class Optimizer(Hooked):
             with enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for p in group["params"]:
-                grad = p.grad
-                if grad is not None:
-                    self._update(p._data, grad._data, self.state[p], group)
-                    mutated(p._data)
+            moving = [(p._data, p.grad._data, self.state[p]) for p in group["params"] if p.grad is not None]
+            if not self._update_all(moving, group):
+                for p, g, state in moving:
+                    self._update(p, g, state, group)
+            for p, _, _ in moving:
+                mutated(p)
         return loss
+
+    def _update_all(self, moving: list[tuple[Any, Any, dict[str, Any]]], group: dict[str, Any]) -> bool:
+        """A kernel's chance to update all (p, g, state) of a group in one pass; False if none did."""
+        return False
 
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         raise NotImplementedError(f"{self._name}: has no _update() and no step(); define one")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..engine.backend import xp_of
+from ..engine.kernels import kernel
 from .optimizer import Optimizer, zeros_like
 
 __all__ = ["SGD"]
@@ -70,6 +71,21 @@ class SGD(Optimizer):
                 self._accelerate(xp, v, d, t, group, first)
                 d = xp.add(d, xp.multiply(v, momentum, out=t), out=s) if group["nesterov"] else v
             xp.subtract(w, xp.multiply(d, lr, out=t), out=w)
+
+    def _update_all(self, moving: list[tuple[Any, Any, dict[str, Any]]], group: dict[str, Any]) -> bool:
+        """The same, by a kernel: v <- momentum v + part d, with its own part for each first step."""
+        if type(self)._update is not SGD._update:
+            return False
+        known = [state.get("momentum_buffer") if group["momentum"] else p for p, _, state in moving]
+        parts = [1.0 if v is None else 1.0 - group["dampening"] for v in known]
+        velocities = [zeros_like(p) if v is None else v for (p, _, _), v in zip(moving, known, strict=True)]
+        arrays = [a for (p, g, _), v in zip(moving, velocities, strict=True) for a in (p, g, v)]
+        if kernel("sgd")(*arrays, parts=parts, group=group) is NotImplemented:
+            return False
+        if group["momentum"]:
+            for (_, _, state), v in zip(moving, velocities, strict=True):
+                state["momentum_buffer"] = v
+        return True
 
     @staticmethod
     def _accelerate(xp: Any, v: Any, d: Any, t: Any, group: dict[str, Any], first: bool) -> None:
