@@ -56,6 +56,7 @@ class Captured:
             self.recordings[key] = recorder
         else:
             compare(found, recorder)
+            found.done()
             self.recordings[key] = Program(recorder, result)
         return result
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .calls import Effect, Gather, gather, nothing
-from .lower import taken_apart
+from .lower import SMALL, taken_apart
 from .recorder import Call, Recorder
 from .structure import Slot, filler, leaves, raw
 
@@ -50,6 +50,16 @@ class Program:
         self.calls = list(blocks(gathered_late(calls)))
         self.copied = [slot for slot in self.wanted if slot in self.fixed]
         self.passing = sorted((written | set(self.inputs)) - self.fixed)
+        self.forget(written)
+
+    def forget(self, written: set[int]) -> None:
+        """Let go of the recorded step's large arrays: only their shapes are still asked for."""
+        values = self.recorder.values
+        for slot in written:
+            x = values[slot]
+            if isinstance(x, np.ndarray) and x.size > SMALL:
+                values[slot] = np.broadcast_to(np.zeros((), x.dtype), x.shape)  # one number
+        self.recorder.done()
 
     def __call__(self, inputs: list[Any]) -> Any:
         v = self.values

@@ -94,6 +94,12 @@ class Recorder:
         self.loud, self.silent = Switch(self, True), Switch(self, False)
         self.inputs = [self.new(raw(a)) for a in inputs]
 
+    def done(self) -> None:
+        """Nothing more will be recorded: let go of what knows this step's arrays (and of a cycle)."""
+        self.loud = self.silent = None
+        for known in (self.slots, self.nodes, self.sent, self.arrived):
+            known.clear()
+
     # -- slots
 
     def new(self, value: Any) -> int:
