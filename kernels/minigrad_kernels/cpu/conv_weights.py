@@ -18,6 +18,7 @@ import numpy as np
 from numba import prange
 
 from .jit import jit, parallel, threads
+from .layout import batch_runs, positions
 from .simd import LANES, fma, load, total, where_greater, zeros
 
 __all__ = ["conv_grad_w"]
@@ -60,31 +61,9 @@ def _copy_rows(
                 y[at + n] = 0
 
 
-def _positions(sizes: Any, steps: Any) -> Any:
-    """The sum of index times step for every index into `sizes`, in row-major order."""
-    at = np.zeros(1, np.int64)
-    for size, step in zip(sizes, steps, strict=True):
-        at = (at[:, None] + np.arange(size) * step).reshape(-1)
-    return at
-
-
-def _runs_of(a: Any) -> tuple[Any, tuple]:
-    """a (N, C, ...) as memory from its first number on, and the steps of (C, ..., last axis) in numbers.
-
-    Columns of the batch follow each other without gaps (a copy is made where they do not).
-    """
-    a = np.moveaxis(a, 0, -1)
-    size, batch = a.itemsize, a.shape[-1]
-    tight = batch == 1 or a.strides[-1] == size
-    tight = tight and (a.shape[-2] == 1 or a.strides[-2] == size * batch)
-    if not tight or any(step % size for step in a.strides):
-        a = a.copy()
-    return a[(0,) * (a.ndim - 1)], tuple(step // size for step in a.strides[:-2])
-
-
 def _input(x: Any, out: tuple, kernel: tuple, stride: tuple, padding: tuple, dilation: tuple) -> tuple:
     """x as runs: memory, the steps of its channels and output rows, the places of a kernel's taps."""
-    memory, steps = _runs_of(x)
+    memory, steps = batch_runs(x)
     batch, channels, *lengths = x.shape
     s, reach = stride[-1], dilation[-1] * (kernel[-1] - 1)
     phases = min(s, reach + 1)
@@ -100,14 +79,14 @@ def _input(x: Any, out: tuple, kernel: tuple, stride: tuple, padding: tuple, dil
         memory, pitch = y, phases * wide * batch
         steps = tuple(pitch * math.prod(padded[i:]) for i in range(len(lengths)))
         columns = (along % s * wide + along // s) * batch
-    taps = _positions(kernel[:-1], [d * step for d, step in zip(dilation[:-1], steps[1:], strict=True)])
-    rows = _positions(out[:-1], [t * step for t, step in zip(stride[:-1], steps[1:], strict=True)])
+    taps = positions(kernel[:-1], [d * step for d, step in zip(dilation[:-1], steps[1:], strict=True)])
+    rows = positions(out[:-1], [t * step for t, step in zip(stride[:-1], steps[1:], strict=True)])
     return memory, steps[0], rows, (taps[:, None] + columns).reshape(-1)
 
 
 def _sources(channels: int, lengths: list, padding: tuple, padded: list, steps: tuple) -> Any:
     """Where each row of padded x begins in x; below zero: on the border."""
-    at = _positions((channels,), steps[:1])
+    at = positions((channels,), steps[:1])
     for n, (before, _), whole, step in zip(lengths[:-1], padding[:-1], padded, steps[1:], strict=True):
         index = np.arange(whole) - before
         here = np.where((index >= 0) & (index < n), index * step, -(1 << 60))
@@ -207,8 +186,8 @@ def conv_grad_w(
     if out is None or out[-1] * x.shape[0] < LANES:
         return NotImplemented
     batch, filters, depth = x.shape[0], w_shape[0], math.prod(w_shape[1:])
-    g, steps = _runs_of(gy)
-    g_rows = _positions(out[:-1], steps[1:])
+    g, steps = batch_runs(gy)
+    g_rows = positions(out[:-1], steps[1:])
     memory, channel, x_rows, taps = _input(x, out, w_shape[2:], stride, padding, dilation)
     rows = np.stack([g_rows, x_rows], axis=1)
     # Taps channel by channel, filters group by group, both filled up to whole tiles by the last ones again.

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["dense_order", "like", "runs"]
+__all__ = ["batch_runs", "dense_order", "like", "positions", "runs"]
 
 
 def dense_order(x: Any) -> tuple[int, ...] | None:
@@ -33,3 +33,26 @@ def like(x: Any) -> tuple[Any, Any]:
     flat = np.empty(x.size, x.dtype)
     back = tuple(np.argsort(order))
     return flat.reshape([x.shape[axis] for axis in order]).transpose(back), flat
+
+
+def batch_runs(a: Any) -> tuple[Any, tuple]:
+    """a (N, C, ...) as memory from its first number on, and in numbers the steps of (C, ...) but the last.
+
+    The batch lies last and columns follow each other without gaps. A copy is made where they do not, and of
+    what is read-only: for that Numba would compile the kernel anew.
+    """
+    a = np.moveaxis(a, 0, -1)
+    size, batch = a.itemsize, a.shape[-1]
+    tight = batch == 1 or a.strides[-1] == size
+    tight = tight and (a.shape[-2] == 1 or a.strides[-2] == size * batch)
+    if not (tight and a.flags.writeable) or any(step % size for step in a.strides):
+        a = a.copy()
+    return a[(0,) * (a.ndim - 1)], tuple(step // size for step in a.strides[:-2])
+
+
+def positions(sizes: Any, steps: Any) -> Any:
+    """The sum of index times step for every index into `sizes`, in row-major order."""
+    at = np.zeros(1, np.int64)
+    for size, step in zip(sizes, steps, strict=True):
+        at = (at[:, None] + np.arange(size) * step).reshape(-1)
+    return at
