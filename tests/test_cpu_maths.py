@@ -15,6 +15,7 @@ from minigrad_kernels.cpu.simd import LANES, load, store
 erf, erfc = np.vectorize(math.erf), np.vectorize(math.erfc)
 TRUTH = {
     "exp": np.exp,
+    "expm1": np.expm1,
     "log": np.log,
     "log1p": np.log1p,
     "tanh": np.tanh,
@@ -23,8 +24,8 @@ TRUTH = {
     "erf": erf,
     "erfc_over_bell": lambda x: erfc(x) * np.exp(x * x),
 }
-UNITS = {"tanh": 2.2, "erfc_over_bell": 8.0}
-RANGE = {"log": (0.0, np.inf), "log1p": (0.0, 1.0), "erfc_over_bell": (0.0, 8.0)}
+UNITS = {"expm1": 2.5, "tanh": 2.2, "erfc_over_bell": 8.0}
+RANGE = {"expm1": (-np.inf, 88.0), "log": (0.0, np.inf), "log1p": (0.0, 1.0), "erfc_over_bell": (0.0, 8.0)}
 
 
 def over(name):

@@ -15,7 +15,9 @@ import numpy as np
 from .jit import jit
 from .simd import exponent, fma, mantissa, power_of_two, splat, where_greater
 
-__all__ = ["absolute", "bell", "erf", "erfc_over_bell", "exp", "log", "log1p", "sigmoid", "tanh", "whole"]
+__all__ = [
+    "absolute", "bell", "erf", "erfc_over_bell", "exp", "expm1", "log", "log1p", "sigmoid", "tanh", "whole",
+]  # fmt: skip
 
 # ---------------------------------------------------------------- pieces
 
@@ -80,6 +82,14 @@ def exp(x: Any) -> Any:
 
 
 @jit
+def expm1(x: Any) -> Any:
+    """e^x - 1 for x < 88, which keeps its digits near 0."""
+    n, r = _apart(_within(x, -80.0, 88.0))
+    power = power_of_two(n)
+    return fma(_expm1_short(r), power, power - splat(1.0))
+
+
+@jit
 def _twice_artanh(s: Any) -> Any:
     """log((1 + s) / (1 - s)) for |s| <= 1/3."""
     z = s * s
@@ -116,9 +126,7 @@ def log1p(x: Any) -> Any:
 def tanh(x: Any) -> Any:
     """tanh |x| = e / (e + 2) with e = e^(2|x|) - 1, which keeps its digits near 0; then the sign."""
     size = absolute(x)
-    n, r = _apart(_within(size + size, 0.0, 20.0))
-    power = power_of_two(n)
-    e = fma(_expm1_short(r), power, power - splat(1.0))
+    e = expm1(_within(size + size, 0.0, 20.0))
     y = e / (e + splat(2.0))
     return where_greater(splat(0.0), x, splat(0.0) - y, y)
 
