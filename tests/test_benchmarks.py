@@ -48,7 +48,8 @@ def test_missed_bars_are_listed_with_their_figures_and_accounts(monkeypatch):
     monkeypatch.setitem(report.ACCOUNTS, ("memory", "a"), "It keeps the columns.")
     listed = report.missed_list(found).splitlines()
     assert listed == [
-        "- **vs_pytorch, a**: plain 1.50 against 1.0; the floor is 1.50 ms: minigrad takes 2.0 times it, PyTorch 1.3 times. "
+        "- **vs_pytorch, a**: plain 1.50 against 1.0; the floor is 1.50 ms: minigrad takes 2.0 times it, PyTorch 1.3 times, "
+        "so 0.75 is the least ratio there could be. "
         "No account yet.",
         "- **kernels, relu, relu.x**: 1.50 against 1.0. No account yet.",
         "- **memory, a**: plain 2.00 against 1.2. It keeps the columns.",
