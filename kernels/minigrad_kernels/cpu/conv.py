@@ -180,7 +180,7 @@ def _run(plan: Any, x: Any, w: Any, bias: Any) -> Any:
     """Carry out the work on batch-last memory; the result is a batch-first view, as the op's own is."""
     shape, work = plan
     batch = x.shape[0]
-    x = np.ascontiguousarray(np.moveaxis(x, 0, -1)).reshape(-1)
+    x = np.ascontiguousarray(x.transpose(*range(1, x.ndim), 0)).reshape(-1)
     w, bias = np.ascontiguousarray(w).reshape(-1), np.ascontiguousarray(bias)
     y = np.empty((*shape, batch), np.float32)
     flat = y.reshape(-1)
@@ -188,7 +188,7 @@ def _run(plan: Any, x: Any, w: Any, bias: Any) -> Any:
         depth = job.groups * job.channels * tables.taps.size
         packed = np.empty(depth * (6 * job.sixes + 4 * job.fours), np.float32)
         convolve(x, w, packed, bias, flat, tables, job, threads())
-    return np.moveaxis(y, -1, 0)
+    return y.transpose(-1, *range(y.ndim - 1))
 
 
 def _single(*arrays: Any) -> bool:
@@ -200,8 +200,10 @@ def conv(
     x: Any, w: Any, bias: Any = None, *, stride: tuple, padding: Any, dilation: tuple, groups: int
 ) -> Any:
     """x (N, C, ...) with filters w (O, C / groups, ...) and bias (O,) -> (N, O, ...)."""
+    if bias is not None and bias.shape != w.shape[:1]:
+        return NotImplemented
     bias = _NO_BIAS if bias is None else bias
-    if not _single(x, w, bias) or len(bias) not in (0, len(w)) or bias.ndim != 1:
+    if not _single(x, w, bias):
         return NotImplemented
     plan = _forward(x.shape, w.shape, stride, padding, dilation, groups)
     return NotImplemented if plan is None else _run(plan, x, w, bias)

@@ -21,6 +21,7 @@ from .simd import LANES, broadcast, fma, load, splat, store
 __all__ = ["WIDE", "Job", "convolve"]
 
 WIDE = 2 * LANES  # columns of a tile
+_SHORT = 64  # taps x channels so few that writing the sums matters
 
 
 class Job(NamedTuple):
@@ -199,12 +200,12 @@ def _begin(sums: Any, bias: Any, tiles: int, filters: int, job: Job, group: int)
 
 
 @jit
-def _write(y: Any, sums: Any, filters: int, start: int, job: Job, group: int, wide: int, images: int) -> None:
+def _write(y: Any, sums: Any, filters: int, start: int, job: Job, wide: int, images: int) -> None:
     """The sums of a piece to y, filter by filter."""
     together = job.y_x == job.chunk == images
     length = wide * images if together else images
     for f in range(job.filters):
-        place = start + (group * job.filters + f) * job.y_filter
+        place = start + f * job.y_filter
         for piece in range(1 if together else wide):
             j, end, i = piece * job.chunk, piece * job.chunk + length, place + piece * job.y_x
             while j < end:
@@ -212,6 +213,41 @@ def _write(y: Any, sums: Any, filters: int, start: int, job: Job, group: int, wi
                 many = min(WIDE - column, end - j)
                 _copy(y, i, sums, (tile * filters + f) * WIDE + column, many)
                 i, j = i + many, j + many
+
+
+@jit
+def _multiply(
+    strip: Any, offsets: Any, w: Any, i: int, low: int, many: int, depth: int, tiles: int, filters: int,
+    job: Job, sums: Any,
+) -> None:  # fmt: skip
+    """Add to all sums: each tile of the strip stays in the first-level cache while all weights pass."""
+    for t in range(tiles):
+        k, at = i, t * filters * WIDE
+        for _ in range(job.sixes):
+            _six(many, strip, t * WIDE, offsets, w, k + 6 * low, sums, at, sums, at, WIDE)
+            k, at = k + 6 * depth, at + 6 * WIDE
+        for _ in range(job.fours):
+            _four(many, strip, t * WIDE, offsets, w, k + 4 * low, sums, at, sums, at, WIDE)
+            k, at = k + 4 * depth, at + 4 * WIDE
+
+
+@jit
+def _multiply_short(
+    strip: Any, offsets: Any, w: Any, i: int, low: int, many: int, depth: int, tiles: int, job: Job,
+    begin: Any, y: Any, start: int,
+) -> None:  # fmt: skip
+    """For few taps and channels: a panel of weights stays, all tiles pass, and sums go straight to y."""
+    at = 0
+    for _ in range(job.sixes):
+        for t in range(tiles):
+            _six(many, strip, t * WIDE, offsets, w, i + 6 * low, begin, at, y, start + t * WIDE, job.y_filter)
+        i, at, start = i + 6 * depth, at + 6 * WIDE, start + 6 * job.y_filter
+    for _ in range(job.fours):
+        for t in range(tiles):
+            _four(
+                many, strip, t * WIDE, offsets, w, i + 4 * low, begin, at, y, start + t * WIDE, job.y_filter
+            )
+        i, at, start = i + 4 * depth, at + 4 * WIDE, start + 4 * job.y_filter
 
 
 @jit
@@ -224,6 +260,7 @@ def _pieces(
     most = (job.wide * job.chunk + WIDE - 1) // WIDE
     sums = np.empty(most * filters * WIDE, np.float32)
     segments = (job.places_x + job.wide - 1) // job.wide
+    short = tables.taps.size * job.channels <= _SHORT and filters == job.filters
     for piece in range(first, last):
         rest, py = divmod(piece, job.places_y)
         rest, pz = divmod(rest, job.places_z)
@@ -232,24 +269,24 @@ def _pieces(
         images, wide = min(job.chunk, job.batch - image), min(job.wide, job.places_x - place)
         tiles = (wide * job.chunk + WIDE - 1) // WIDE
         low, high = _inside(tables.rows, 1, py * job.step_y, job.height)
-        _begin(sums, bias, tiles, filters, job, group)
+        start = job.y_start + pz * job.y_z + py * job.y_y + place * job.y_x + image
+        start += group * job.filters * job.y_filter
+        straight = short and job.y_x == job.chunk == images and tiles * WIDE == wide * job.chunk
+        _begin(sums, bias, 1 if straight else tiles, filters, job, group)
         for c in range(0, job.channels, job.block):
             channels = min(job.block, job.channels - c)
             channel = group * job.channels + c
             _fill(strip, x, tables, job, channel, channels, pz, py, place, wide, image, images, low, high)
             each = channels * tables.taps.shape[1]  # for one row of taps
-            depth, many = each * len(tables.rows), each * (high - low)
-            offsets = tables.offsets[1 if c + job.block >= job.channels else 0, each * low :]
-            for t in range(tiles):
-                i, at = channel * tables.taps.size * filters, t * filters * WIDE
-                for _ in range(job.sixes):
-                    _six(many, strip, t * WIDE, offsets, w, i + 6 * each * low, sums, at, sums, at, WIDE)
-                    i, at = i + 6 * depth, at + 6 * WIDE
-                for _ in range(job.fours):
-                    _four(many, strip, t * WIDE, offsets, w, i + 4 * each * low, sums, at, sums, at, WIDE)
-                    i, at = i + 4 * depth, at + 4 * WIDE
-        start = job.y_start + pz * job.y_z + py * job.y_y + place * job.y_x + image
-        _write(y, sums, filters, start, job, group, wide, images)
+            depth, many, skip = each * len(tables.rows), each * (high - low), each * low
+            offsets = tables.offsets[1 if c + job.block >= job.channels else 0, skip:]
+            i = channel * tables.taps.size * filters
+            if straight:
+                _multiply_short(strip, offsets, w, i, skip, many, depth, tiles, job, sums, y, start)
+            else:
+                _multiply(strip, offsets, w, i, skip, many, depth, tiles, filters, job, sums)
+        if not straight:
+            _write(y, sums, filters, start, job, wide, images)
 
 
 @jit
