@@ -81,6 +81,7 @@ def test_views_and_other_orders_of_memory():
         check(g, x, how)
         check(g, np.ascontiguousarray(x), how)
         check(g[:, :, ::-1], x[:, :, :, ::-1], how)
+        check(g[:, ::-1, ::-1], x[:, ::-1, ::-1], how)
     wide = np.moveaxis(np.random.default_rng(3).standard_normal((3, 20, 12, 16), np.float32), -1, 0)
     check(gy[:, :, :8, :10], wide[:, :, ::2], {**how, "padding": NONE})
 

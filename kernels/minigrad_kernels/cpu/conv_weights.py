@@ -11,8 +11,10 @@ With a larger stride x is copied phase by phase (every second column, say), and 
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any
+import operator
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import prange
@@ -28,70 +30,84 @@ BLOCK = 1024  # numbers of a run at a time: 7 such runs fill the first cache
 NEAR = 1 << 18  # bytes of x that are used again and again before the next are taken: they stay in the second
 SHARES = 4  # at most so many sums of all weights side by side; further threads share the filters
 
+_BORDER = -(1 << 60)  # what begins below it lies on the border
 _TAIL = np.repeat(np.float32([0, 1]), LANES)  # read from position r on: the last r lanes count
 
 
 # ---------------------------------------------------------------- x as runs
 
 
-@parallel
-def _copy_rows(
-    x: Any, source: Any, width: int, before: int, stride: int, phases: int, columns: int, y: Any
-) -> None:
-    """y[row, phase, column] = x[row, column stride + phase], each a run over the batch; a border is zero."""
-    batch = x.size
-    for row in prange(source.size):
-        for phase in range(phases):
-            at = (row * phases + phase) * columns * batch
-            low = max(0, -((phase - before) // stride))  # columns [low, high) are inside
-            high = max(low, min(columns, -((phase - before - width) // stride)))
-            if source[row] < 0:
-                low = high = columns
-            for n in range(low * batch):
-                y[at + n] = 0
-            start = source[row] + (low * stride + phase - before) * batch
-            if stride == 1:
-                for n in range((high - low) * batch):
-                    y[at + low * batch + n] = x[start + n]
-            else:
-                for column in range(high - low):
-                    for n in range(batch):
-                        y[at + (low + column) * batch + n] = x[start + column * stride * batch + n]
-            for n in range(high * batch, columns * batch):
-                y[at + n] = 0
+@jit
+def _copy_row(
+    x: Any, start: int, width: int, before: int, stride: int, phases: int, columns: int, batch: int, y: Any,
+    at: int,
+) -> None:  # fmt: skip
+    """y[phase, column] = x[column stride + phase - before], each a run over the batch; zero outside."""
+    for phase in range(phases):
+        low = max(0, -((phase - before) // stride))  # columns [low, high) are inside
+        high = max(low, min(columns, -((phase - before - width) // stride)))
+        if start < _BORDER:
+            low = high = columns
+        for n in range(low * batch):
+            y[at + n] = 0
+        source = start + (low * stride + phase - before) * batch
+        if stride == 1:
+            for n in range((high - low) * batch):
+                y[at + low * batch + n] = x[source + n]
+        else:
+            for column in range(high - low):
+                for n in range(batch):
+                    y[at + (low + column) * batch + n] = x[source + column * stride * batch + n]
+        for n in range(high * batch, columns * batch):
+            y[at + n] = 0
+        at += columns * batch
 
 
-def _input(x: Any, out: tuple, kernel: tuple, stride: tuple, padding: tuple, dilation: tuple) -> tuple:
-    """x as runs: memory, the steps of its channels and output rows, the places of a kernel's taps."""
-    memory, steps = batch_runs(x)
-    batch, channels, *lengths = x.shape
+class _Input(NamedTuple):
+    """How x is read: what is copied first, then where its output rows and taps lie."""
+
+    copies: Any  # (rows to copy, 2): where each begins in x (below _BORDER: nowhere) and in the copy
+    row: tuple[int, int, int, int, int]  # of such rows: width, before, stride, phases, columns
+    size: int  # numbers of the copy; 0: x is read as it is
+    rows: Any
+    taps: Any
+
+
+def _input(lengths: tuple, steps: tuple, batch: int, channels: int, out: tuple, how: tuple) -> _Input:
+    """x with channels and rows at these steps, as runs."""
+    kernel, stride, padding, dilation = how
     s, reach = stride[-1], dilation[-1] * (kernel[-1] - 1)
-    phases = min(s, reach + 1)
+    phases, wide = min(s, reach + 1), out[-1] + reach // s
     along = np.arange(kernel[-1]) * dilation[-1]
+    copies, size = np.empty((0, 2), np.int64), 0
     if s == 1 and not any(a or b for a, b in padding):
         columns = along * batch
     else:
-        wide = out[-1] + reach // s  # columns of a phase
+        pitch = phases * wide * batch
         padded = [a + n + b for n, (a, b) in zip(lengths[:-1], padding[:-1], strict=True)]
-        source = _sources(channels, lengths, padding, padded, steps)
-        y = np.empty(source.size * phases * wide * batch, np.float32)
-        _copy_rows(memory, source, lengths[-1], padding[-1][0], s, phases, wide, y)
-        memory, pitch = y, phases * wide * batch
-        steps = tuple(pitch * math.prod(padded[i:]) for i in range(len(lengths)))
-        columns = (along % s * wide + along // s) * batch
-    taps = positions(kernel[:-1], [d * step for d, step in zip(dilation[:-1], steps[1:], strict=True)])
-    rows = positions(out[:-1], [t * step for t, step in zip(stride[:-1], steps[1:], strict=True)])
-    return memory, steps[0], rows, (taps[:, None] + columns).reshape(-1)
+        to = tuple(pitch * math.prod(padded[i:]) for i in range(len(lengths)))
+        copies, size = _copies(lengths, channels, padded, steps, to, out, how), channels * to[0]
+        steps, columns = to, (along % s * wide + along // s) * batch
+    taps = positions((channels, *kernel[:-1]), (steps[0], *map(operator.mul, dilation[:-1], steps[1:])))
+    rows = positions(out[:-1], [*map(operator.mul, stride[:-1], steps[1:])])
+    row = (lengths[-1], padding[-1][0], s, phases, wide)
+    return _Input(copies, row, size, rows, (taps[:, None] + columns).reshape(channels, -1))
 
 
-def _sources(channels: int, lengths: list, padding: tuple, padded: list, steps: tuple) -> Any:
-    """Where each row of padded x begins in x; below zero: on the border."""
-    at = positions((channels,), steps[:1])
-    for n, (before, _), whole, step in zip(lengths[:-1], padding[:-1], padded, steps[1:], strict=True):
-        index = np.arange(whole) - before
-        here = np.where((index >= 0) & (index < n), index * step, -(1 << 60))
-        at = (at[:, None] + here).reshape(-1)
-    return at
+def _copies(
+    lengths: tuple, channels: int, padded: list, steps: tuple, to: tuple, out: tuple, how: tuple
+) -> Any:
+    """Where each row of x that some tap meets begins, and where its copy does; a border begins nowhere."""
+    source, target = positions((channels,), steps[:1]), positions((channels,), to[:1])
+    for i, (kernel, stride, (before, _), dilation) in enumerate(zip(*[h[:-1] for h in how], strict=True)):
+        met = np.zeros(padded[i], bool)
+        met[np.arange(out[i])[:, None] * stride + np.arange(kernel) * dilation] = True
+        index = np.flatnonzero(met)
+        inside = (index >= before) & (index < before + lengths[i])
+        here = np.where(inside, (index - before) * steps[i + 1], 2 * _BORDER)
+        source = (source[:, None] + here).reshape(-1)
+        target = (target[:, None] + index * to[i + 1]).reshape(-1)
+    return np.stack([source, target], axis=1)
 
 
 # ---------------------------------------------------------------- the sums
@@ -150,18 +166,22 @@ def _tile(
 
 
 @parallel
-def _sums(
-    gy: Any, filters: Any, x: Any, taps: Any, groups: int, rows: Any, length: int, height: int, width: int,
-    near: int, tail: Any, shares: int, parts: int, out: Any,
+def _gradient(
+    gy: Any, filters: Any, x: Any, copies: Any, row: Any, copy: Any, taps: Any, groups: int, rows: Any,
+    batch: int, blocks: Any, near: int, tail: Any, shares: int, parts: int, out: Any,
 ) -> None:  # fmt: skip
     """out[share, filter, tap]: the sums over each share of the blocks (of height rows by width numbers)."""
+    for i in prange(len(copies)):
+        _copy_row(x, copies[i, 0], row[0], row[1], row[2], row[3], row[4], batch, copy, copies[i, 1])
+    source = copy if len(copies) else x
+    length, height, width = blocks
     across = -(-length // width)
-    blocks = -(-rows.shape[0] // height) * across
+    count = -(-rows.shape[0] // height) * across
     quads, pitch = filters.size // FILTERS, taps.size // groups
     per_group = quads // groups
     for task in prange(shares * parts):
         share, part = task % shares, task // shares
-        for block in range(share * blocks // shares, (share + 1) * blocks // shares):
+        for block in range(share * count // shares, (share + 1) * count // shares):
             first, a = block // across * height, block % across * width
             last, b = min(first + height, rows.shape[0]), min(a + width, length)
             for low in range(0, pitch, near):
@@ -170,7 +190,7 @@ def _sums(
                     at = (share * quads + quad) * FILTERS * pitch
                     for k in range(low, min(low + near, pitch), TAPS):
                         _tile(
-                            gy, filters, quad * FILTERS, x, taps, taps_from + k, rows, first, last, a, b,
+                            gy, filters, quad * FILTERS, source, taps, taps_from + k, rows, first, last, a, b,
                             tail, out, at + k, pitch,
                         )  # fmt: skip
 
@@ -182,59 +202,64 @@ def conv_grad_w(
     gy: Any, x: Any, *, w_shape: tuple, stride: tuple, padding: tuple, dilation: tuple, groups: int
 ) -> Any:
     """The gradient of conv in w: see ops/conv.py."""
-    out = _fits(gy, x, w_shape, stride, padding, dilation, groups)
-    if out is None or out[-1] * x.shape[0] < LANES:
+    how = (w_shape[2:], stride, padding, dilation)
+    if gy.dtype != np.float32 or x.dtype != np.float32 or not (gy.size and x.size):
         return NotImplemented
+    out = _out(x.shape, gy.shape, w_shape, how, groups)
+    if out is None:
+        return NotImplemented
+    (g, g_steps), (memory, steps) = batch_runs(gy), batch_runs(x)
     batch, filters, depth = x.shape[0], w_shape[0], math.prod(w_shape[1:])
-    g, steps = batch_runs(gy)
-    g_rows = positions(out[:-1], steps[1:])
-    memory, channel, x_rows, taps = _input(x, out, w_shape[2:], stride, padding, dilation)
-    rows = np.stack([g_rows, x_rows], axis=1)
-    # Taps channel by channel, filters group by group, both filled up to whole tiles by the last ones again.
-    taps = (np.arange(x.shape[1])[:, None] * channel + taps).reshape(groups, depth)
-    taps = _filled(taps, TAPS)
-    places = _filled((np.arange(filters) * steps[0]).reshape(groups, -1), FILTERS)
-    length = out[-1] * batch
-    height, width = _block(len(rows), length)
-    blocks = -(-len(rows) // height) * -(-length // width)
-    shares = min(threads(), blocks, SHARES)
-    parts = min(threads() // shares, places.size // FILTERS)
-    near = max(NEAR // (4 * (height + w_shape[-2]) * min(length, width)), 1) * math.prod(w_shape[2:])
-    sums = np.zeros((shares, groups, places.shape[1], taps.shape[1]), np.float32)
-    _sums(
-        g, places.reshape(-1), memory, taps.reshape(-1), groups, rows, length, height, width,
-        -(-near // TAPS) * TAPS, _TAIL, shares, parts, sums.reshape(-1),
+    plan, places, rows, taps, blocks, near, shares, parts = _plan(
+        x.shape[2:], steps, g_steps, batch, w_shape, out, how, groups, threads()
+    )
+    sums = np.zeros((shares, groups, places.size // groups, taps.size // groups), np.float32)
+    _gradient(
+        g, places, memory, plan.copies, plan.row, np.empty(plan.size, np.float32), taps, groups, rows,
+        batch, blocks, near, _TAIL, shares, parts, sums.reshape(-1),
     )  # fmt: skip
-    gw = sums.sum(axis=0)[:, : filters // groups, :depth]
-    return np.ascontiguousarray(gw).reshape(w_shape)
+    gw = sums[0] if shares == 1 else sums.sum(axis=0)
+    return np.ascontiguousarray(gw[:, : filters // groups, :depth]).reshape(w_shape)
 
 
-def _fits(
-    gy: Any, x: Any, w_shape: tuple, stride: tuple, padding: tuple, dilation: tuple, groups: int
-) -> tuple | None:
-    """The lengths of the output if all shapes fit each other and the arrays are float32, not empty."""
-    out = tuple(
-        (n + a + b - d * (k - 1) - 1) // s + 1
-        for n, k, s, (a, b), d in zip(x.shape[2:], w_shape[2:], stride, padding, dilation, strict=False)
-    )
-    fits = gy.dtype == x.dtype == np.float32 and x.ndim == len(w_shape) > 2 and w_shape[0] % groups == 0
-    fits = fits and x.shape[1] == w_shape[1] * groups and gy.shape == (x.shape[0], w_shape[0], *out)
-    return out if fits and gy.size and x.size else None
+@functools.lru_cache(maxsize=256)
+def _plan(
+    lengths: tuple, steps: tuple, g_steps: tuple, batch: int, w_shape: tuple, out: tuple, how: tuple,
+    groups: int, count: int,
+) -> tuple:  # fmt: skip
+    """Where everything lies, how it is cut into blocks and shares: the same for every step of a training."""
+    plan = _input(lengths, steps, batch, w_shape[1] * groups, out, how)
+    rows = np.stack([positions(out[:-1], g_steps[1:]), plan.rows], axis=1)
+    # Taps channel by channel, filters group by group, both filled up to whole tiles by the last ones again.
+    taps = _filled(plan.taps.reshape(groups, -1), TAPS)
+    places = _filled((np.arange(w_shape[0]) * g_steps[0]).reshape(groups, -1), FILTERS)
+    length = out[-1] * batch
+    height, width = _block(len(rows), length, count)
+    shares = min(count, -(-len(rows) // height) * -(-length // width), SHARES)
+    parts = min(count // shares, places.size // FILTERS)
+    channels = max(NEAR // (4 * (height + w_shape[-2]) * min(length, width)), 1)
+    near = -(-channels * math.prod(w_shape[2:]) // TAPS) * TAPS
+    return plan, places.reshape(-1), rows, taps.reshape(-1), (length, height, width), near, shares, parts
 
 
-def _filled(positions: Any, tile: int) -> Any:
+@functools.lru_cache(maxsize=256)
+def _out(x: tuple, gy: tuple, w: tuple, how: tuple, groups: int) -> tuple | None:
+    """The lengths of the output, if all shapes fit each other and a row of it has a vector of numbers."""
+    if not 2 < len(x) == len(w) or w[0] % groups or x[1] != w[1] * groups:
+        return None
+    sizes = zip(x[2:], *how, strict=True)
+    out = tuple((n + a + b - d * (k - 1) - 1) // s + 1 for n, k, s, (a, b), d in sizes)
+    return out if gy == (x[0], w[0], *out) and out[-1] * x[0] >= LANES else None
+
+
+def _filled(places: Any, tile: int) -> Any:
     """(groups, n) with n filled up to whole tiles by the last of each group."""
-    short = -positions.shape[1] % tile
-    return (
-        np.concatenate([positions, np.repeat(positions[:, -1:], short, axis=1)], axis=1)
-        if short
-        else positions
-    )
+    return np.pad(places, ((0, 0), (0, -places.shape[1] % tile)), mode="edge")
 
 
-def _block(rows: int, length: int) -> tuple[int, int]:
+def _block(rows: int, length: int, count: int) -> tuple[int, int]:
     """Rows and numbers of a row to take at a time: about BLOCK numbers, and something for every thread."""
     if length >= BLOCK:
         pieces = round(length / BLOCK)
         return 1, -(-length // (pieces * LANES)) * LANES
-    return min(BLOCK // length, -(-rows // threads())), -(-length // LANES) * LANES
+    return min(BLOCK // length, -(-rows // count)), -(-length // LANES) * LANES

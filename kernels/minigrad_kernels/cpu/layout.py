@@ -38,14 +38,14 @@ def like(x: Any) -> tuple[Any, Any]:
 def batch_runs(a: Any) -> tuple[Any, tuple]:
     """a (N, C, ...) as memory from its first number on, and in numbers the steps of (C, ...) but the last.
 
-    The batch lies last and columns follow each other without gaps. A copy is made where they do not, and of
-    what is read-only: for that Numba would compile the kernel anew.
+    The batch lies last and columns follow each other without gaps; no step is negative. A copy is made where
+    it is not so, and of what is read-only: for that Numba would compile the kernel anew.
     """
     a = np.moveaxis(a, 0, -1)
     size, batch = a.itemsize, a.shape[-1]
     tight = batch == 1 or a.strides[-1] == size
     tight = tight and (a.shape[-2] == 1 or a.strides[-2] == size * batch)
-    if not (tight and a.flags.writeable) or any(step % size for step in a.strides):
+    if not (tight and a.flags.writeable) or any(step % size or step < 0 for step in a.strides):
         a = a.copy()
     return a[(0,) * (a.ndim - 1)], tuple(step // size for step in a.strides[:-2])
 
