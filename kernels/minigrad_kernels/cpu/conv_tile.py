@@ -218,17 +218,17 @@ def _write(y: Any, sums: Any, filters: int, start: int, job: Job, wide: int, ima
 @jit
 def _multiply(
     strip: Any, offsets: Any, w: Any, i: int, low: int, many: int, depth: int, tiles: int, filters: int,
-    job: Job, sums: Any,
+    job: Job, sums: Any, new: Any, start: int, tile: int, far: int,
 ) -> None:  # fmt: skip
-    """Add to all sums: each tile of the strip stays in the first-level cache while all weights pass."""
+    """Sums plus products, to `new`: a tile of the strip stays in the first-level cache, all weights pass."""
     for t in range(tiles):
-        k, at = i, t * filters * WIDE
+        k, a, b = i, t * filters * WIDE, start + t * tile
         for _ in range(job.sixes):
-            _six(many, strip, t * WIDE, offsets, w, k + 6 * low, sums, at, sums, at, WIDE)
-            k, at = k + 6 * depth, at + 6 * WIDE
+            _six(many, strip, t * WIDE, offsets, w, k + 6 * low, sums, a, new, b, far)
+            k, a, b = k + 6 * depth, a + 6 * WIDE, b + 6 * far
         for _ in range(job.fours):
-            _four(many, strip, t * WIDE, offsets, w, k + 4 * low, sums, at, sums, at, WIDE)
-            k, at = k + 4 * depth, at + 4 * WIDE
+            _four(many, strip, t * WIDE, offsets, w, k + 4 * low, sums, a, new, b, far)
+            k, a, b = k + 4 * depth, a + 4 * WIDE, b + 4 * far
 
 
 @jit
@@ -236,7 +236,7 @@ def _multiply_short(
     strip: Any, offsets: Any, w: Any, i: int, low: int, many: int, depth: int, tiles: int, job: Job,
     begin: Any, y: Any, start: int,
 ) -> None:  # fmt: skip
-    """For few taps and channels: a panel of weights stays, all tiles pass, and sums go straight to y."""
+    """For few taps and channels: a panel of weights stays, all tiles pass; `begin` is of one tile only."""
     at = 0
     for _ in range(job.sixes):
         for t in range(tiles):
@@ -260,7 +260,7 @@ def _pieces(
     most = (job.wide * job.chunk + WIDE - 1) // WIDE
     sums = np.empty(most * filters * WIDE, np.float32)
     segments = (job.places_x + job.wide - 1) // job.wide
-    short = tables.taps.size * job.channels <= _SHORT and filters == job.filters
+    short = tables.taps.size * job.channels <= _SHORT
     for piece in range(first, last):
         rest, py = divmod(piece, job.places_y)
         rest, pz = divmod(rest, job.places_z)
@@ -271,8 +271,9 @@ def _pieces(
         low, high = _inside(tables.rows, 1, py * job.step_y, job.height)
         start = job.y_start + pz * job.y_z + py * job.y_y + place * job.y_x + image
         start += group * job.filters * job.y_filter
-        straight = short and job.y_x == job.chunk == images and tiles * WIDE == wide * job.chunk
-        _begin(sums, bias, 1 if straight else tiles, filters, job, group)
+        straight = filters == job.filters and tiles * WIDE == wide * job.chunk  # tiles lie in y as they are
+        straight = straight and job.y_x == job.chunk == images
+        _begin(sums, bias, 1 if straight and short else tiles, filters, job, group)
         for c in range(0, job.channels, job.block):
             channels = min(job.block, job.channels - c)
             channel = group * job.channels + c
@@ -281,10 +282,18 @@ def _pieces(
             depth, many, skip = each * len(tables.rows), each * (high - low), each * low
             offsets = tables.offsets[1 if c + job.block >= job.channels else 0, skip:]
             i = channel * tables.taps.size * filters
-            if straight:
+            if straight and short:
                 _multiply_short(strip, offsets, w, i, skip, many, depth, tiles, job, sums, y, start)
+            elif straight and c + job.block >= job.channels:
+                _multiply(
+                    strip, offsets, w, i, skip, many, depth, tiles, filters, job,
+                    sums, y, start, WIDE, job.y_filter,
+                )  # fmt: skip
             else:
-                _multiply(strip, offsets, w, i, skip, many, depth, tiles, filters, job, sums)
+                _multiply(
+                    strip, offsets, w, i, skip, many, depth, tiles, filters, job,
+                    sums, sums, 0, filters * WIDE, WIDE,
+                )  # fmt: skip
         if not straight:
             _write(y, sums, filters, start, job, wide, images)
 
