@@ -90,7 +90,7 @@ class Program:
         return v
 
     def own(self, run: Callable) -> Callable:
-        """A call that brings a gradient to .grad: late, and as a copy, where that is in an array that stays."""
+        """A call that brings a gradient to .grad: late, and as a copy, if it is in an array that stays."""
         if isinstance(run, Gather) and run.args[1] in self.fixed:
             return Late(gather, *run.args[:-1], True)
         return run
