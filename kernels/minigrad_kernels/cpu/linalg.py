@@ -3,7 +3,8 @@
 The share is a run of the result's rows (through all matrices of a batch, so that it is even for any
 batch), or of its columns where one matrix has more of those. Nothing is copied: a matrix whose columns lie
 one behind the other in memory goes to gemm as the transpose that it is. The bias of `linear` is added by
-the thread that has just written the rows. Products too small to share run on one thread.
+the thread that has just written the rows. Products too small to share, and those with a vector, run on
+one thread.
 """
 
 from __future__ import annotations
@@ -157,7 +158,7 @@ def _product(a: Any, b: Any, bias: Any) -> Any:
     work, total = m * n * k, m * n * k * math.prod(lead)
     if total <= SHARED and work <= (ALONE_VECTOR if min(m, n) == 1 else ALONE):
         return NotImplemented
-    if total <= SHARED or m == n == 1:
+    if total <= SHARED or min(m, n) == 1:  # a vector: NumPy's gemv reads the matrix where gemm copies it
         with alone():
             y = np.matmul(a, b)
         return y if bias is None else np.add(y, bias, out=y)
