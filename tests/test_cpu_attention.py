@@ -8,6 +8,7 @@ pytest.importorskip("numba")
 import minigrad as mg
 from minigrad.engine.kernels import anysize
 from minigrad.ops.attention import attention
+from minigrad.ops.packed_attention import packed_attention
 from minigrad_kernels.cpu import attention as kernels
 
 rng = np.random.default_rng(0)
@@ -91,6 +92,18 @@ def test_heads_of_one_projection_are_read_and_written_without_copies(taken, firs
     check(taken, f, packed)
     y = seen[0]._data
     assert y.transpose((0, 2, 1, 3) if first == "batch" else (2, 0, 1, 3)).flags.c_contiguous
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("first", ["batch", "time"])
+def test_packed(taken, first, causal):
+    n, t, h, d = 2, 133, 2, 12
+    bias = normal(1, t)
+    order = (2, 0, 3, 1, 4) if first == "batch" else (2, 1, 3, 0, 4)
+    x = normal(*((n, t) if first == "batch" else (t, n)), 3, h, d)
+    check(taken, lambda x: packed_attention(x.transpose(*order), bias, causal=causal), x)
+    taken.update(_forward=0, _backward=0)
+    check(taken, lambda x: packed_attention(x), normal(3, 4, 9, 5))
 
 
 def test_rows_without_keys_are_zero(taken):

@@ -13,6 +13,7 @@ from ..ops.softmax import softmax
 from ..ops.trig import tanh
 from . import functional as F
 from . import init
+from .functional.attention import many_heads
 from .functional.dropout import check_probability
 from .linear import Linear
 from .module import Module
@@ -108,12 +109,12 @@ class MultiheadAttention(Module):
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """(output, weights or None); masks as in F.multi_head_attention_forward."""
-        return F.multi_head_attention_forward(
+        return many_heads(
             query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias,
             self.bias_k, self.bias_v, self.add_zero_attn, self.dropout, self.out_proj.weight,
             self.out_proj.bias, self.training, key_padding_mask, need_weights, attn_mask,
-            not self._qkv_same_embed_dim, self.q_proj_weight, self.k_proj_weight, self.v_proj_weight,
-            average_attn_weights=average_attn_weights, is_causal=is_causal, batch_first=self.batch_first,
+            not self._qkv_same_embed_dim, self.q_proj_weight, self.k_proj_weight, self.v_proj_weight, None,
+            None, average_attn_weights, is_causal, self.batch_first,
         )  # fmt: skip
 
 

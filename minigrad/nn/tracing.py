@@ -22,6 +22,7 @@ PRODUCTS: dict[str, Callable[[Node, list], int]] = {  # op -> count, of its node
     "matmul": lambda y, a: prod(y.shape) * a[0].shape[-1],
     "einsum": lambda y, a: prod(_letters(y, a).values()),
     "attention": lambda y, a: prod(y.shape[:-1]) * a[1].shape[-2] * (a[0].shape[-1] + a[2].shape[-1]),
+    "packed_attention": lambda y, a: 2 * prod(y.shape) * y.shape[-2],
 }
 
 

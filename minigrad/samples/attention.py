@@ -25,5 +25,10 @@ def samples(d: Draw) -> dict[str, list[Sample]]:
             ((*qkv(), d.n(4), later), {**plain, "causal": True, "block_size": 1}),
             ((*qkv(), None, None), {**plain, "dropout_p": 0.4, "seed": (3, 4)}),
             ((*qkv(), d.n(2, 1, 4), None), {**plain, "dropout_p": 0.4, "seed": (3, 4), "block_size": 3}),
-        ]
+        ],
+        "packed_attention": [
+            ((d.n(3, 2, 3, 2), None, None), plain),
+            ((d.n(3, 2, 3, 2), d.n(3, 3), later[:, :3]), {**plain, "scale": 0.7, "block_size": 2}),
+            ((d.n(3, 4, 2), None, None), {**plain, "dropout_p": 0.4, "seed": (3, 4)}),
+        ],
     }

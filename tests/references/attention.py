@@ -38,4 +38,8 @@ def dropped(lead, rows, keys, p, seed):
     return (table >= p * 2**32) / (1 - p)
 
 
-REFERENCES = {"attention": attention}
+def packed_attention(packed, bias, mask, **how):
+    return attention(*packed, bias, mask, **how)
+
+
+REFERENCES = {"attention": attention, "packed_attention": packed_attention}

@@ -23,7 +23,7 @@ from .jit import jit, parallel
 from .maths import exp
 from .simd import LANES, load, splat, store, total, where_greater, zeros
 
-__all__ = ["attention", "attention_joint"]
+__all__ = ["attention", "attention_joint", "packed_attention", "packed_attention_joint"]
 
 _BLOCK = 128  # queries and keys to a block: 64 KB of scores, twice in backward
 _ADDRESSES = addresses()
@@ -393,3 +393,20 @@ def attention_joint(
     grads = [_like(a, a.shape[-1], new) for a in (case.q, case.k, case.v)]
     case.backward(g, y, saved, *grads)
     return (*[d if need else None for d, need in zip(grads, needs, strict=False)], None, None)
+
+
+def packed_attention(packed: Any, bias: Any = None, mask: Any = None, **how: Any) -> Any:
+    """attention(*packed)."""
+    return attention(*packed, bias, mask, **how) if len(packed) == 3 else NotImplemented
+
+
+def packed_attention_joint(
+    g: Any, needs: tuple, y: Any, packed: Any, bias: Any, mask: Any, saved: Any, *, scale: Any, causal: bool,
+    dropout_p: float, seed: Any, block_size: Any,
+) -> Any:  # fmt: skip
+    """The three gradients, written into one array where they belong."""
+    if needs[1] or isinstance(saved, tuple) or not _fits(*packed, bias, mask, dropout_p):
+        return NotImplemented
+    grads = _like(packed, packed.shape[-1])
+    _Case(*packed, bias, mask, scale, causal).backward(g, y, saved, *grads)
+    return grads, None, None

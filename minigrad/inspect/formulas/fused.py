@@ -75,6 +75,12 @@ FORMULAS = {
         value=("P", "Pᵀ {g}"),
         bias=("through S: 1", "dS"),
     ),
+    "packed_attention": matrix(
+        "softmax({packed}₀ {packed}₁ᵀ⟨ · {scale}⟩⟨ + {bias}⟩) {packed}₂",
+        "the three parts receive what query, key and value of attention do, side by side",
+        packed=("that of query, key and value", "(dS {packed}₁ · scale, dSᵀ {packed}₀ · scale, Pᵀ {g})"),
+        bias=("through S: 1", "dS"),
+    ),
     "dropout": elementwise(
         "{x} · mask / (1 − {p})", "kept elements pass the gradient, scaled as they were", x="mask / (1 − {p})"
     ),

@@ -13,6 +13,7 @@ from ...ops.create import zeros
 from ...ops.linalg import matmul
 from ...ops.linear import linear
 from ...ops.logic import logical_and, logical_not
+from ...ops.packed_attention import packed_attention
 from ...ops.shape import concatenate, expand, expand_dims, reshape, split, squeeze, transpose
 from .dropout import dropout
 
@@ -173,6 +174,17 @@ def _heads(x: Tensor, num_heads: int, batch_first: bool) -> Tensor:
     )
 
 
+def _packed_heads(
+    x: Tensor, weight: Tensor, bias: Tensor | None, num_heads: int, batch_first: bool
+) -> Tensor:
+    """Query, key and value of one tensor by one product: (3, N, num_heads, S, E / num_heads), a view."""
+    y = linear(x, weight, bias)
+    if y.shape[-1] % (3 * num_heads):
+        raise ValueError(f"{_NAME}: expected in_proj_weight (3 E, E), got {weight.shape}")
+    y = reshape(y, (*y.shape[:-1], 3, num_heads, y.shape[-1] // (3 * num_heads)))
+    return transpose(y, (2, 0, 3, 1, 4) if batch_first else (2, 1, 3, 0, 4))
+
+
 def _side_by_side(y: Tensor, batch_first: bool) -> Tensor:
     """_heads undone."""
     y = transpose(y, (0, 2, 1, 3) if batch_first else (2, 0, 1, 3))
@@ -242,7 +254,6 @@ def multi_head_attention_forward(
     static_v: Tensor | None = None,
     average_attn_weights: bool = True,
     is_causal: bool = False,
-    batch_first: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
     """(concat_h attention(q W_q^h, k W_k^h, v W_v^h) W_o, weights): Vaswani et al. 2017, section 3.2.2.
 
@@ -251,17 +262,28 @@ def multi_head_attention_forward(
     (N num_heads, L, S) and key_padding_mask (N, S): True where a key takes NO part, or added to the scores.
     is_causal is a hint that attn_mask is the causal mask, used in its place where there is no padding mask
     and no weights are asked for. A row without keys gets weights 0 (PyTorch: nan with need_weights).
-    static_k and static_v (N num_heads, S, E / num_heads) stand for the projected key and value. With
-    batch_first (ours) N comes before L and S in query, key, value and result.
+    static_k and static_v (N num_heads, S, E / num_heads) stand for the projected key and value.
 
     Raises ValueError where shapes do not fit, TypeError for masks of other types.
     """
+    return many_heads(**locals(), batch_first=False)
+
+
+def many_heads(
+    query: Tensor, key: Tensor, value: Tensor, embed_dim_to_check: int, num_heads: int,
+    in_proj_weight: Any, in_proj_bias: Any, bias_k: Any, bias_v: Any, add_zero_attn: bool, dropout_p: float,
+    out_proj_weight: Tensor, out_proj_bias: Any, training: bool, key_padding_mask: Any, need_weights: bool,
+    attn_mask: Any, use_separate_proj_weight: bool, q_proj_weight: Any, k_proj_weight: Any,
+    v_proj_weight: Any, static_k: Any, static_v: Any, average_attn_weights: bool, is_causal: bool,
+    batch_first: bool,
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    """multi_head_attention_forward, with N before L and S in query, key, value and result if batch_first."""
     _check_inputs(query, key, value, embed_dim_to_check, num_heads, batch_first)
     if is_causal and attn_mask is None:
         raise ValueError(
             f"{_NAME}: expected attn_mask beside is_causal, which is only a hint (attn_mask=None)"
         )
-    batched = query.ndim == 3
+    batched, to_itself = query.ndim == 3, query is key and key is value
     if not batched:
         query, key, value, batch_first = (*(expand_dims(x, 1) for x in (query, key, value)), False)
     n, time = (0, 1) if batch_first else (1, 0)
@@ -269,20 +291,27 @@ def multi_head_attention_forward(
     _check_masks(sizes, batched, num_heads, key_padding_mask, attn_mask)
     if not batched and key_padding_mask is not None:
         key_padding_mask = expand_dims(key_padding_mask, 0)
-    separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
-    q, k, v = _projected(query, key, value, in_proj_weight, in_proj_bias, separate)
-    k, v = _with_bias(k, v, bias_k, bias_v, static_k is not None or static_v is not None, time)
-    q, k, v = (_heads(x, num_heads, batch_first) for x in (q, k, v))
-    k, v = _static("static_k", static_k, k), _static("static_v", static_v, v)
-    k, v = (_with_zero(k), _with_zero(v)) if add_zero_attn else (k, v)
     causal = is_causal and key_padding_mask is None and not need_weights
-    masks = _joined(None if causal else attn_mask, key_padding_mask, q.shape[0], k.shape[2])
     p, weights = dropout_p if training else 0.0, None
-    if need_weights:
-        weights = dropout(attention_weights(q, k, *masks), p, bool(p))
-        y = matmul(weights, v)
-        weights = weights.mean(1) if average_attn_weights else weights
+    how = {"causal": causal, "dropout_p": p, "seed": _fresh_seed() if p and not need_weights else None}
+    mask = None if causal else attn_mask
+    separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
+    added = add_zero_attn or any(x is not None for x in (separate, bias_k, bias_v, static_k, static_v))
+    if to_itself and not (added or need_weights or in_proj_weight is None):
+        qkv = _packed_heads(query, in_proj_weight, in_proj_bias, num_heads, batch_first)
+        y = packed_attention(qkv, *_joined(mask, key_padding_mask, sizes[0], sizes[2]), **how)
     else:
-        y = attention(q, k, v, *masks, causal=causal, dropout_p=p, seed=_fresh_seed() if p else None)
+        q, k, v = _projected(query, key, value, in_proj_weight, in_proj_bias, separate)
+        k, v = _with_bias(k, v, bias_k, bias_v, static_k is not None or static_v is not None, time)
+        q, k, v = (_heads(x, num_heads, batch_first) for x in (q, k, v))
+        k, v = _static("static_k", static_k, k), _static("static_v", static_v, v)
+        k, v = (_with_zero(k), _with_zero(v)) if add_zero_attn else (k, v)
+        masks = _joined(mask, key_padding_mask, q.shape[0], k.shape[2])
+        if need_weights:
+            weights = dropout(attention_weights(q, k, *masks), p, bool(p))
+            y = matmul(weights, v)
+            weights = weights.mean(1) if average_attn_weights else weights
+        else:
+            y = attention(q, k, v, *masks, **how)
     y = linear(_side_by_side(y, batch_first), out_proj_weight, out_proj_bias)
     return (y, weights) if batched else (squeeze(y, 1), None if weights is None else squeeze(weights, 0))
