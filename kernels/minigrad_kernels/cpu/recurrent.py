@@ -197,32 +197,16 @@ def lstm_sequence_joint(
     dc = g[total * width :].copy()
     d, w = np.empty_like(gates), pack(w_hh)
     dh = np.zeros((batch, w.shape[0] * WIDE), np.float32)
-    walk_lstm_back(
-        g,
-        *ready(gates, tanhs, packed_rows(c_before, reverse)),
-        w,
-        d.reshape(-1),
-        dh.reshape(-1),
-        dc,
-        *way,
-        batch,
-        min(threads(), batch),
-    )
+    given = ready(gates, tanhs, packed_rows(c_before, reverse))
+    walk_lstm_back(g, *given, w, d.reshape(-1), dh.reshape(-1), dc, *way, batch, min(threads(), batch))
     gx, *weights = gradients((needs[0], *needs[3:7]), d, d, x, packed_rows(h_before, reverse), w_ih)
     return gx, dh[:, :width], dc.reshape(batch, width), *weights, None
 
 
 def gru_sequence(
-    x: Any,
-    h0: Any,
-    w_ih: Any,
-    w_hh: Any,
-    b_ih: Any = None,
-    b_hh: Any = None,
-    *,
-    sizes: tuple,
+    x: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None, *, sizes: tuple,
     reverse: bool = False,
-) -> Any:
+) -> Any:  # fmt: skip
     """h of all steps."""
     way = steps(tuple(sizes), reverse)
     if way is None or not fits(3, x, (h0,), w_ih, w_hh, (b_ih, b_hh), sizes):
