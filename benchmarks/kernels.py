@@ -19,6 +19,7 @@ import minigrad as mg  # isort: skip
 from minigrad.ops.conv import conv, conv_grad_w  # isort: skip
 from minigrad.ops.recurrent import gru_sequence, lstm_sequence, rnn_sequence  # isort: skip
 from minigrad.ops.attention import attention  # isort: skip
+from minigrad.ops.packed_attention import packed_attention  # isort: skip
 
 
 class Row(NamedTuple):
@@ -165,6 +166,11 @@ ROWS = [
         ("attention", "attention.joint"),
         "attention of 16x4 heads, 128x32 each",
         both_ways(attention, *[(16, 4, 128, 32)] * 3),
+    ),
+    Row(
+        ("packed_attention", "packed_attention.joint"),
+        "the same, heads of one projection",
+        both_ways(lambda x: packed_attention(x.transpose(2, 0, 3, 1, 4)), (16, 128, 3, 4, 32)),
     ),
     Row(("softmax", "softmax.x"), "softmax of 2048x65", both_ways(mg.softmax, (2048, 65))),
     Row(("log_softmax", "log_softmax.x"), "log-softmax of 2048x65", both_ways(mg.log_softmax, (2048, 65))),
