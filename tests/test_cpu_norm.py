@@ -62,7 +62,8 @@ def test_rms_norm(case):
     fast, fast_saved = norm.rms_norm(x, w, axes=axes, eps=1e-3)
     slow, slow_saved = op.forward(np, x, w, axes=axes, eps=1e-3)
     same([fast, *fast_saved], [slow, *slow_saved])
-    g, needs = plain(*x.shape), (True, w is not None)  # g in another memory order
+    g, needs = np.empty_like(x), (True, w is not None)
+    g[...] = rng.standard_normal(x.shape)
     same(norm.rms_norm_joint(g, needs, w, slow_saved, axes=axes), op.joint(g, needs, w, slow_saved, axes))
 
 
@@ -101,6 +102,9 @@ def test_what_is_declined():
     assert norm.normalise(x.astype(np.int64), axes=(2,)) is NotImplemented
     assert norm.normalise(x, np.ones(8), axes=(2,)) is NotImplemented
     assert norm.normalise(x[:0], axes=(2,)) is NotImplemented
+    x = batch_last(4, 6, 5)
+    _, saved = norm.normalise(x, axes=(0, 2))
+    assert norm.normalise_joint(plain(4, 6, 5), (True,) * 3, None, None, saved, axes=(0, 2)) is NotImplemented
 
 
 def test_layers_use_them():

@@ -146,7 +146,7 @@ class _Rows(NamedTuple):
     length: int
 
     def matrix(self, x: Any) -> Any:
-        """x as (rows, length), a view where its memory has that order, else a copy."""
+        """x as (rows, length), a view of its memory."""
         return x.transpose(self.order).reshape(self.rows, self.length)
 
     def back(self, flat: Any, kept: bool = False) -> Any:
@@ -242,8 +242,8 @@ def _gradients(g: Any, weight: Any, bias: Any, saved: tuple, axes: tuple, center
     z, inverse = saved
     rows = _rows(z, axes) if _float32(g, z, weight, bias) and g.shape == z.shape else None
     form = None if rows is None else _form(rows, weight, bias)
-    if rows is None or form is None:
-        return NotImplemented
+    if rows is None or form is None or not g.transpose(rows.order).flags.c_contiguous:
+        return NotImplemented  # to bring g into another order costs more than is won
     step, blocks, w = 1, 1, _NONE
     if form == _BY_COLUMN:
         step = max(1, min(64, rows.rows // threads()))
