@@ -85,8 +85,10 @@ def pull(node: Node, g: Any, only: set | None) -> list:
     grads = [None] * len(inputs)
     if plan.joint is not None:
         for i, gi in enumerate(plan.joint(g, saved, meta)):
-            if inputs[i] is not None and gi is not None:
-                grads[i] = own(g, fit(node, i, gi))
+            source = inputs[i]
+            if source is not None and gi is not None:
+                gi = fit(node, i, gi)
+                grads[i] = gi if source.plan is not None else own(g, gi)
     else:
         for i, call in plan.calls:
             source = inputs[i]
