@@ -34,7 +34,8 @@ def net(images):
     x, y = images
     model, order = small_net(), np.random.default_rng(1)
     optimizer = optim.Adam(model.parameters(), lr=0.02)
-    for _ in range(8):
+    for rate in (0.02,) * 6 + (0.002,) * 2:  # small steps at the end: accuracy no longer jumps from step to step
+        optimizer.param_groups[0]["lr"] = rate
         for batch in np.array_split(order.permutation(len(x)), 20):
             optimizer.zero_grad()
             F.cross_entropy(model(mg.tensor(x[batch])), mg.tensor(y[batch])).backward()

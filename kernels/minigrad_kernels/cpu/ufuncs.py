@@ -1,8 +1,9 @@
 """Many elementwise steps on small arrays in one call: a table of instructions, one row each.
 
-On 64 numbers NumPy spends ten times as long on the call as on the arithmetic. A row here says (what, first operand,
-its stride, second operand, its stride, result, length), operands and result as addresses; every instruction is
-rounded as NumPy's ufunc of that name rounds it, so the bits are the same. float32 alone, and comparisons to bool.
+On 64 numbers NumPy spends ten times as long on the call as on the arithmetic. A row here says (what, first
+operand, its stride, second operand, its stride, result, length), operands and result as addresses; every
+instruction is rounded as NumPy's ufunc of that name rounds it, so the bits are the same. float32 alone, and
+comparisons to bool.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def instruction(name: str, operands: list[Any], out: Any) -> list[int] | None:
     code = _TIMES_BOOL if name == "multiply" and kinds[1:] == [np.dtype(bool)] else _CODES.get(name)
     floats = kinds[:1] if code == _TIMES_BOOL else kinds
     fits = all(a.flags.c_contiguous and (a.size == 1 or a.shape == out.shape) for a in (*operands, out))
-    if code is None or not fits or any(k != _FLOAT for k in floats) or out.dtype != (bool if compares else _FLOAT):
+    result = np.dtype(bool) if compares else _FLOAT
+    if code is None or not fits or any(k != _FLOAT for k in floats) or out.dtype != result:
         return None
     a, b = operands[0], operands[-1]
     return [code, a.ctypes.data, int(a.size > 1), b.ctypes.data, int(b.size > 1), out.ctypes.data, out.size]

@@ -18,6 +18,7 @@ const NOT_IN_TABLE = {
   attention: "a fused op: runs as the plain ops inside",
   ctc_loss: "a fused op: runs as the plain ops inside",
   linear_cross_entropy: "a fused op: runs as the plain ops inside",
+  packed_attention: "a fused op: runs as the plain ops inside",
   rnn_sequence: "a fused op: runs as the plain ops inside",
   lstm_sequence: "a fused op: runs as the plain ops inside",
   gru_sequence: "a fused op: runs as the plain ops inside",
