@@ -126,8 +126,10 @@ def vjp_with_kernel(name: str, vjp: Callable) -> Callable:
     if faster is None:
         return vjp
 
-    def either(*args: Any, **meta: Any) -> Any:
-        y = faster(*args, **meta)
-        return vjp(*args, **meta) if y is NotImplemented else y
+    def either(g: Any, *args: Any, **meta: Any) -> Any:
+        if type(g) is np.ndarray and g.size < faster.least:  # most often, and cheaper than to ask the kernel
+            return vjp(g, *args, **meta)
+        y = faster(g, *args, **meta)
+        return vjp(g, *args, **meta) if y is NotImplemented else y
 
     return either
