@@ -5,6 +5,7 @@ Larger and stranger shapes stand in test_cpu_<file>.py, one for each file of ker
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,3 +93,13 @@ def test_without_numba_everything_runs_as_the_readable_text():
     )
     told = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True).stdout
     assert told == "[True, True, True, True]\n"
+
+
+def test_every_kernel_has_its_benchmark_row():
+    code = (  # in a process of its own: benchmarks set threads and memory for the whole process
+        "from benchmarks.kernels import ROWS; from minigrad_kernels.cpu import TABLE\n"
+        "print(sorted(set(TABLE) ^ {k for row in ROWS for k in row.kernels}))\n"
+    )
+    root = Path(__file__).parent.parent
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root).stdout
+    assert told == "[]\n"
