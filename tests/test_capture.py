@@ -231,6 +231,21 @@ def test_train_and_eval_frozen_and_loaded_parameters_are_seen():
     assert double(mg.ones(1)).item() == 5.0
 
 
+def test_a_parameter_frozen_later_gets_no_gradient_and_a_thawed_one_does():
+    w, v = mg.tensor([2.0], requires_grad=True), mg.tensor([3.0], requires_grad=True)
+
+    @mg.capture
+    def step(x):
+        w.grad = v.grad = None
+        (w * x * v).sum().backward()
+
+    for learns in (True, False, True):
+        w.requires_grad_(learns)
+        for _ in range(4):
+            step(mg.ones(1))
+            assert (w.grad is not None, v.grad.item()) == (learns, 2.0)
+
+
 def test_effects_in_place_and_new_leaves_inside_the_step():
     running = mg.zeros(2)
 
