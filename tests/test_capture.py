@@ -227,8 +227,13 @@ def test_train_and_eval_frozen_and_loaded_parameters_are_seen():
     double = mg.capture(lambda x: (w * x).sum())
     for _ in range(3):
         assert double(mg.ones(1)).item() == 2.0
-    w.data = np.array([5.0], np.float32)
-    assert double(mg.ones(1)).item() == 5.0
+    (recording,) = double.recordings.values()
+    sizes = set()
+    for value in (5.0, 6.0, 7.0):  # an array of its own each time: nothing of the former ones is kept
+        w.data = np.array([value], np.float32)
+        assert double(mg.ones(1)).item() == value
+        sizes.add(len(recording.values))
+    assert len(sizes) == 1
 
 
 def test_a_parameter_frozen_later_gets_no_gradient_and_a_thawed_one_does():

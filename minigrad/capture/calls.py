@@ -24,28 +24,12 @@ def nothing(v: list) -> None:
 
 def forward_call(op: Op, places: list[int], meta: Callable, y: int, saved: int) -> Callable[[list], None]:
     """op(*arrays, **meta) on raw arrays, by its kernel if it takes the job."""
-    if op.extra:
 
-        def run(v: list) -> None:
-            made, v[saved] = op.run(np, [v[p] for p in places], meta(v))
-            v[y] = np.asarray(made)
-
-    elif op.kernels or op.meta or len(places) > 2:
-
-        def run(v: list) -> None:
-            v[y] = np.asarray(op.run(np, [v[p] for p in places], meta(v)))
-
-    elif len(places) == 1:
-        forward, a = op.forward, places[0]
-
-        def run(v: list) -> None:
-            v[y] = np.asarray(forward(np, v[a]))
-
-    else:
-        forward, (a, b) = op.forward, places
-
-        def run(v: list) -> None:
-            v[y] = np.asarray(forward(np, v[a], v[b]))
+    def run(v: list) -> None:
+        made = op.run(np, [v[p] for p in places], meta(v))
+        if op.extra:
+            made, v[saved] = made
+        v[y] = np.asarray(made)
 
     return run
 
@@ -57,9 +41,7 @@ def pull_call(
     twin = Node(node.plan, node.inputs, node.meta, (), node)  # type: ignore[arg-type]
     twin.number = sys.maxsize  # younger than every change in place: the record was checked when it was made
     only = None if needs is None else {s for s, need in zip(node.inputs, needs, strict=True) if need}
-    plan, pairs = node.plan, [(i, out) for i, out in enumerate(outs) if out is not None]
-    if plan.joint is None and only is None and meta is None and len(plan.calls) == len(pairs) == 1:
-        return single_call(node, plan.calls[0], g, kept, pairs[0][1])
+    pairs = [(i, out) for i, out in enumerate(outs) if out is not None]
 
     def run(v: list) -> None:
         twin.saved = tuple([v[p].shape if shape else v[p] for p, shape in kept])
@@ -69,20 +51,6 @@ def pull_call(
         twin.saved = None
         for i, out in pairs:
             v[out] = grads[i]
-
-    return run
-
-
-def single_call(node: Node, call: tuple, g: int, kept: list, out: int) -> Callable[[list], None]:
-    """The same for one VJP, the commonest: what pull would find out at every call is known here."""
-    i, vjp = call
-    source, meta, leaf = node.inputs[i], node.meta, node.inputs[i].plan is None
-
-    def run(v: list) -> None:
-        gi = vjp(v[g], [v[p].shape if shape else v[p] for p, shape in kept], meta)
-        if gi.shape != source.shape or gi.dtype is not source.dtype:
-            gi = backprop.fit(node, i, gi)
-        v[out] = backprop.own(v[g], gi) if leaf else gi
 
     return run
 
@@ -111,12 +79,6 @@ def pure_pull(node: Node, g: int, kept: list, outs: list) -> list | None:
     return [(places, pure(i, vjp), outs[i]) for i, vjp in calls]
 
 
-def value_call(f: Callable, given: Callable, out: int, v: list) -> None:
-    """An effect whose result is no array."""
-    args, kw = given(v)
-    v[out] = f(*args, **kw)
-
-
 class Gather(functools.partial):
     """A call that brings a gradient to .grad."""
 
@@ -140,15 +102,14 @@ def gather(node: Node, at: int, fresh: bool, copies: bool, v: list) -> None:
         backprop.gather(node, v[at])
 
 
-def effect_call(f: Callable, given: Callable, outs: list[int], fixed: Any = None) -> Callable[[list], None]:
-    if fixed is not None and not outs:
-        args, kw = fixed
-        return Effect(lambda v: f(*args, **kw))
+def effect_call(f: Callable, given: Callable, outs: list[int], whole: bool) -> Callable[[list], None]:
+    """f once more; what it returns goes to `outs`, as one value if `whole`, else the arrays in it apart."""
 
     def run(v: list) -> None:
         args, kw = given(v)
         result = f(*args, **kw)
-        for out, leaf in zip(outs, leaves(result), strict=False):
-            v[out] = raw(leaf)
+        if outs:  # most effects return nothing
+            for out, value in zip(outs, [result] if whole else leaves(result), strict=True):
+                v[out] = raw(value)
 
     return Effect(run)

@@ -32,9 +32,7 @@ class Captured:
 
     def __call__(self, *args: Any, **kw: Any) -> Any:
         """step(*args, **kw), replayed if its like was recorded."""
-        if (
-            self.version != version[0]
-        ):  # train() or eval(), or something learns that did not: all recordings are old
+        if self.version != version[0]:  # train() or eval() was called: all recordings are old
             self.recordings, self.version = {}, version[0]
         inputs = [x for x in leaves((args, kw)) if is_input(x)]
         key = (bool(mode.recording), kernel_mode.reference, *kinds((args, kw)))
@@ -98,13 +96,11 @@ def compare(first: Recorder, second: Recorder) -> None:
             if what == before:
                 raise ValueError(
                     f"capture: '{what}' at {b.line} got another number or object at the second call than at "
-                    "the first; "
-                    "what changes from step to step has to be an argument of the step, as a tensor"
+                    "the first; what changes from step to step has to be an argument of the step, as a tensor"
                 )
             raise ValueError(
                 f"capture: the second call of the step made '{what}' at {b.line}, the first '{before}' at "
-                f"{a.line}; "
-                "a step that takes different ways cannot be captured"
+                f"{a.line}; a step that takes different ways cannot be captured"
             )
     if len(first.calls) != len(second.calls):
         raise ValueError(

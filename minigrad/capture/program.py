@@ -28,12 +28,14 @@ class Program:
         self.recorder, self.template = recorder, template
         self.inputs, self.outside, self.result = recorder.inputs, recorder.outside, filler(template)
         self.learns = [getattr(x, "_node", None) is not None for x, _ in self.outside]
+        self.slots = len(recorder.values)  # those of the record; what bind() adds comes after
         self.wanted = [leaf.index for leaf in leaves(template) if isinstance(leaf, Slot)]
         self.bind()
 
     def bind(self) -> None:
         """The calls for the arrays that stand outside now."""
         recorder = self.recorder
+        del recorder.values[self.slots :]
         written = {slot for call in recorder.calls for slot in call.writes}
         self.values = [None if i in written else value for i, value in enumerate(recorder.values)]
         self.bound = [raw(x) for x, _ in self.outside]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,17 +11,7 @@ from ..engine import backprop
 from ..engine.node import Node, mode
 from ..engine.op import Op, agree, settle
 from ..engine.tensor import Tensor
-from .calls import (
-    Effect,
-    effect_call,
-    forward_call,
-    gather_call,
-    nothing,
-    pull_call,
-    pure_forward,
-    pure_pull,
-    value_call,
-)
+from .calls import effect_call, forward_call, gather_call, nothing, pull_call, pure_forward, pure_pull
 from .structure import Slot, caller, filler, inside_op, leaves, mapped, raw, raw_node
 
 __all__: list[str] = []
@@ -81,14 +70,10 @@ class Recorder:
 
     def __init__(self, inputs: list[Any]) -> None:
         self.calls: list[Call] = []
-        self.values: list[
-            Any
-        ] = []  # of every slot, as this step saw it: arrays stay alive, so ids stay theirs
+        self.values: list[Any] = []  # of every slot, as this step saw it: kept alive, so ids stay theirs
         self.slots: dict[int, int] = {}  # id of an array -> its slot
         self.outside: list[tuple[Any, int]] = []  # tensors and arrays that were there before
-        self.nodes: dict[
-            Node, tuple[list[int], int, int, Any]
-        ] = {}  # -> slots of inputs, result, `saved`; metadata
+        self.nodes: dict[Node, tuple] = {}  # -> slots of its inputs, of its result, of `saved`; its metadata
         self.sent: dict[Node, list[int]] = {}  # gradients on their way to a node
         self.arrived: dict[Node, int] = {}
         self.loud, self.silent = Switch(self, True), Switch(self, False)
@@ -151,9 +136,8 @@ class Recorder:
         self.forward(t, op, arrays, args, meta)
         return t
 
-    def forward(
-        self, t: Tensor, op: Op, arrays: list, args: tuple, meta: dict
-    ) -> tuple[list[int], int, int, Any]:
+    def forward(self, t: Tensor, op: Op, arrays: list, args: tuple, meta: dict) -> tuple:
+        """Write down an op; where its inputs, its result and what it saved are, and its metadata."""
         places = [self.place(op, array, arg) for array, arg in zip(arrays, args, strict=True)]
         how = self.template(meta)
         reads = places + [leaf.index for leaf in leaves(how) if isinstance(leaf, Slot)]
@@ -194,21 +178,14 @@ class Recorder:
         given = self.template((args, kw))
         result = f(*args, **kw)
         reads = [leaf.index for leaf in leaves(given) if isinstance(leaf, Slot)]
-        if (
-            isinstance(result, tuple) and result and all(isinstance(leaf, int) for leaf in result)
-        ):  # a drawn seed
-            out = self.new(result)
-            self.slots[id(result)] = out
-            self.add(
-                Effect(functools.partial(value_call, f, filler(given), out)), reads, [out], "effect", f, given
-            )
-            return result
-        if not any(isinstance(leaf, Tensor | np.ndarray) for leaf in leaves(result)):
-            fixed = None if reads else given
-            self.add(effect_call(f, filler(given), [], fixed), reads, [], "effect", f, given)
-            return result
-        outs = [self.new(raw(leaf)) for leaf in leaves(result)]
-        self.add(effect_call(f, filler(given), outs), reads, outs, "effect", f, given)
+        whole = isinstance(result, tuple) and bool(result) and all(isinstance(n, int) for n in result)
+        outs = []
+        if whole:  # a drawn seed: known again as the tuple that it is
+            outs = [self.new(result)]
+            self.slots[id(result)] = outs[0]
+        elif any(isinstance(leaf, Tensor | np.ndarray) for leaf in leaves(result)):
+            outs = [self.new(raw(leaf)) for leaf in leaves(result)]
+        self.add(effect_call(f, filler(given), outs, whole), reads, outs, "effect", f, given)
         return result
 
     # -- backward

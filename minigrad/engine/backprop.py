@@ -87,8 +87,8 @@ def pull(node: Node, g: Any, only: set | None) -> list:
         for i, gi in enumerate(plan.joint(g, saved, meta)):
             source = inputs[i]
             if source is not None and gi is not None:
-                gi = fit(node, i, gi)
-                grads[i] = gi if source.plan is not None else own(g, gi)
+                gi = _fit(node, i, gi)
+                grads[i] = gi if source.plan is not None else _own(g, gi)
     else:
         for i, call in plan.calls:
             source = inputs[i]
@@ -96,8 +96,8 @@ def pull(node: Node, g: Any, only: set | None) -> list:
                 continue
             gi = call(g, saved, meta)
             if gi.shape != source.shape or gi.dtype is not source.dtype:
-                gi = fit(node, i, gi)
-            grads[i] = gi if source.plan is not None else own(g, gi)
+                gi = _fit(node, i, gi)
+            grads[i] = gi if source.plan is not None else _own(g, gi)
     if node.watch is not None:
         node.watch.check_gradients(node, g, grads)
     return grads
@@ -120,7 +120,7 @@ def _pull_graph(node: Node, g: Tensor, only: set | None) -> list:
     grads: list = [None] * len(inputs)
     for i, gi in found:
         if needed[i]:
-            grads[i] = fit(node, i, gi)
+            grads[i] = _fit(node, i, gi)
     return grads
 
 
@@ -149,7 +149,7 @@ def _pull_reference(node: Node, g: Tensor, needed: list) -> list:
     return [next(found) if need else None for need in needed]
 
 
-def own(g: Any, gi: Any) -> Any:
+def _own(g: Any, gi: Any) -> Any:
     """A leaf's .grad must be an array of its own: neither g itself nor a view of something."""
     return gi.copy() if gi is g or getattr(gi, "base", None) is not None else gi
 
@@ -174,7 +174,7 @@ def _check_usable(node: Node) -> None:
         node.watch.check_saved(node)
 
 
-def fit(node: Node, i: int, gi: Any) -> Any:
+def _fit(node: Node, i: int, gi: Any) -> Any:
     """A gradient in its input's shape and dtype: un-broadcast for elementwise ops, else it must fit."""
     source, op = node.inputs[i], node.op
     if gi is None:

@@ -53,16 +53,12 @@ def anysize() -> Iterator[None]:
             k.least = least
 
 
-FORKED: list[bool] = []  # holds True in a process that was forked from one whose kernels ran in threads
-
-
 def _forked() -> None:
     """OpenMP's threads do not survive a fork, and entering them would end the child."""
     kernels = [kernel(name) for name in cpu.TABLE]
-    if any(k.function is not None for k in kernels):
-        FORKED.append(True)
+    ran = any(k.function is not None for k in kernels)
     for k in kernels:
-        k.missing = k.missing or bool(FORKED)
+        k.missing = k.missing or ran
 
 
 if hasattr(os, "register_at_fork"):
@@ -103,8 +99,6 @@ class Kernel:
         return large
 
     def _load(self) -> bool:
-        if FORKED:
-            return False
         try:
             self.function = cpu.find(self.name)
         except ImportError as error:

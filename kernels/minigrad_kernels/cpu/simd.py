@@ -168,61 +168,50 @@ def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
     return vec(vec, vec, vec), code
 
 
-@intrinsic
-def where_greater(typing: Any, a: Any, b: Any, yes: Any, no: Any) -> Any:
-    """Per lane: `yes` where a > b, else (also beside a NaN) `no`."""
+def _choice(sign: str, or_nan: bool = False) -> Any:
+    """Per lane one of two, the third and fourth operand or the first and second themselves.
+
+    The former where a `sign` b holds (beside a NaN it does not), or, with `or_nan`, where a is NaN.
+    """
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        a, b, yes, no = args
-        return builder.select(builder.fcmp_ordered(">", a, b), yes, no)
-
-    return vec(vec, vec, vec, vec), code
-
-
-@intrinsic
-def where_equal(typing: Any, a: Any, b: Any, yes: Any, no: Any) -> Any:
-    """Per lane: `yes` where a == b, else `no`."""
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        a, b, yes, no = args
-        return builder.select(builder.fcmp_ordered("==", a, b), yes, no)
-
-    return vec(vec, vec, vec, vec), code
-
-
-@intrinsic
-def where_new(typing: Any, a: Any, b: Any, yes: Any, no: Any) -> Any:
-    """Per lane: `yes` where maximum(a, b) is a's doing: a > b, or a is NaN; else `no`."""
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        a, b, yes, no = args
-        taken = builder.or_(builder.fcmp_ordered(">", a, b), builder.fcmp_unordered("uno", a, a))
-        return builder.select(taken, yes, no)
-
-    return vec(vec, vec, vec, vec), code
-
-
-def _extreme(sign: str) -> Any:
-    """max or min per lane that keeps a NaN of its first operand, as NumPy's does."""
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        a, b = args
-        keep = builder.or_(builder.fcmp_ordered(sign, a, b), builder.fcmp_unordered("uno", a, a))
-        return builder.select(keep, a, b)
+        a, b = args[:2]
+        holds = builder.fcmp_ordered(sign, a, b)
+        if or_nan:
+            holds = builder.or_(holds, builder.fcmp_unordered("uno", a, a))
+        return builder.select(holds, *args[-2:])
 
     return code
 
 
 @intrinsic
+def where_greater(typing: Any, a: Any, b: Any, yes: Any, no: Any) -> Any:
+    """Per lane: `yes` where a > b, else (also beside a NaN) `no`."""
+    return vec(vec, vec, vec, vec), _choice(">")
+
+
+@intrinsic
+def where_equal(typing: Any, a: Any, b: Any, yes: Any, no: Any) -> Any:
+    """Per lane: `yes` where a == b, else `no`."""
+    return vec(vec, vec, vec, vec), _choice("==")
+
+
+@intrinsic
+def where_new(typing: Any, a: Any, b: Any, yes: Any, no: Any) -> Any:
+    """Per lane: `yes` where maximum(a, b) is a's doing: a > b, or a is NaN; else `no`."""
+    return vec(vec, vec, vec, vec), _choice(">", or_nan=True)
+
+
+@intrinsic
 def maximum(typing: Any, a: Any, b: Any) -> Any:
-    """The larger per lane; a NaN in a stays."""
-    return vec(vec, vec), _extreme(">")
+    """The larger per lane; a NaN in a stays, as with NumPy."""
+    return vec(vec, vec), _choice(">", or_nan=True)
 
 
 @intrinsic
 def minimum(typing: Any, a: Any, b: Any) -> Any:
     """The smaller per lane; a NaN in a stays."""
-    return vec(vec, vec), _extreme("<")
+    return vec(vec, vec), _choice("<", or_nan=True)
 
 
 @intrinsic
