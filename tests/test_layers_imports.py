@@ -37,7 +37,7 @@ LAYERS = [
 ]
 # Reading order inside the engine: a file imports what stands before it.
 ENGINE = [
-    "spelling", "backend", "kernels", "random", "node", "recording", "tensor", "vjp",
+    "spelling", "backend", "kernels", "live", "random", "node", "recording", "tensor", "vjp",
     "op", "adjoint", "backprop", "anomaly", "derivatives",
 ]  # fmt: skip
 TIERS = {name: tier for tier, names in enumerate(LAYERS) for name in names}

@@ -17,9 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from minigrad_kernels import cpu
+from minigrad_kernels import cpu, cuda
 
 __all__ = ["reference_mode"]
+
+PACKAGES = {"cpu": cpu, "cuda": cuda}
+TABLES = {kind: package.TABLE for kind, package in PACKAGES.items()}
 
 
 class _Mode(threading.local):
@@ -42,7 +45,7 @@ def reference_mode() -> Iterator[None]:
 @contextlib.contextmanager
 def anysize() -> Iterator[None]:
     """Use kernels also where arrays are too small for them to pay, in all threads: so tests see them."""
-    kernels = [kernel(name) for name in cpu.TABLE]
+    kernels = [kernel(name, kind) for kind, table in TABLES.items() for name in table]
     former = [k.least for k in kernels]
     for k in kernels:
         k.least = 0
@@ -54,11 +57,12 @@ def anysize() -> Iterator[None]:
 
 
 def _forked() -> None:
-    """OpenMP's threads do not survive a fork, and entering them would end the child."""
-    kernels = [kernel(name) for name in cpu.TABLE]
-    ran = any(k.function is not None for k in kernels)
-    for k in kernels:
-        k.missing = k.missing or ran
+    """Neither OpenMP's threads nor CUDA's context survive a fork; to enter them would end the child."""
+    for kind, table in TABLES.items():
+        kernels = [kernel(name, kind) for name in table]
+        ran = any(k.function is not None for k in kernels)
+        for k in kernels:
+            k.missing = k.missing or ran
 
 
 if hasattr(os, "register_at_fork"):
@@ -66,17 +70,17 @@ if hasattr(os, "register_at_fork"):
 
 
 class Kernel:
-    """One row of the kernels' table, which loads its function when it is first wanted."""
+    """One row of a device's table of kernels, which loads its function when it is first wanted."""
 
-    def __init__(self, name: str) -> None:
-        _, self.least, floats = cpu.TABLE[name]
-        self.name = name
-        self.declined = "".join(c for c in "efdgFDG" if c not in floats)
+    def __init__(self, name: str, kind: str = "cpu") -> None:
+        _, self.least, floats = TABLES[kind][name]
+        self.name, self.kind = name, kind
+        self.declined = "".join(c for c in "eEfdgFDG" if c not in floats)
         self.function: Callable | None = None
         self.missing = False
 
     def __repr__(self) -> str:
-        return f"<kernel {self.name}>"
+        return f"<kernel {self.name} ({self.kind})>"
 
     def __call__(self, *args: Any, **meta: Any) -> Any:
         """The kernel's result, or NotImplemented: other dtypes, small arrays, no Numba, its own choice."""
@@ -87,10 +91,10 @@ class Kernel:
         return self.function(*args, **meta)
 
     def _wants(self, args: tuple) -> bool:
-        """NumPy arrays of its dtypes, one of them large enough; what is no array is no matter."""
-        large = self.least == 0
+        """Arrays of its device and dtypes, one of them large enough; what is no array is no matter."""
+        large, here = self.least == 0, self.kind == "cpu"
         for a in args:
-            if type(a) is np.ndarray:
+            if type(a) is np.ndarray if here else hasattr(a, "__cuda_array_interface__"):
                 if a.dtype.char in self.declined:
                     return False
                 large = large or a.size >= self.least
@@ -100,7 +104,7 @@ class Kernel:
 
     def _load(self) -> bool:
         try:
-            self.function = cpu.find(self.name)
+            self.function = PACKAGES[self.kind].find(self.name)
         except ImportError as error:
             self.missing = True
             if error.name not in ("numba", "llvmlite"):  # there, but not working: that is worth a word
@@ -108,20 +112,40 @@ class Kernel:
         return self.function is not None
 
 
+def kernel(name: str, kind: str = "cpu") -> Kernel | None:
+    """A device's kernel of that name, if there is one: "conv", "relu.x" (a VJP), "normalise.joint"."""
+    return _kernel(name, kind)
+
+
 @functools.cache
-def kernel(name: str) -> Kernel | None:
-    """The kernel of that name, if there is one: "conv", "relu.x" (a VJP), "normalise.joint"."""
-    return Kernel(name) if name in cpu.TABLE else None
+def _kernel(name: str, kind: str) -> Kernel | None:
+    return Kernel(name, kind) if name in TABLES[kind] else None
+
+
+def kernels_of(name: str) -> dict[str, Callable]:
+    """All kernels of that name, by the kind of device."""
+    found = {kind: kernel(name, kind) for kind in TABLES}
+    return {kind: k for kind, k in found.items() if k is not None}
+
+
+def kernel_for(name: str, array: Any) -> Callable:
+    """The kernel of that name where `array` lives; what declines every job if there is none."""
+    return kernel(name, "cpu" if type(array) is np.ndarray else "cuda") or (
+        lambda *args, **meta: NotImplemented
+    )
 
 
 def vjp_with_kernel(name: str, vjp: Callable) -> Callable:
     """A VJP that tries its kernel first; the VJP itself if there is none."""
-    faster = kernel(name)
-    if faster is None:
+    here, there = kernel(name), kernel(name, "cuda")
+    if here is None and there is None:
         return vjp
 
     def either(g: Any, *args: Any, **meta: Any) -> Any:
-        if type(g) is np.ndarray and g.size < faster.least:  # most often, and cheaper than to ask the kernel
+        faster = here if type(g) is np.ndarray else there
+        if faster is None or (
+            faster is here and g.size < here.least
+        ):  # most often, and cheaper than to ask it
             return vjp(g, *args, **meta)
         y = faster(g, *args, **meta)
         return vjp(g, *args, **meta) if y is NotImplemented else y

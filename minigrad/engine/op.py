@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from .backend import Array, default_dtype, is_float, is_number, xp_of
-from .kernels import kernel
+from .kernels import kernels_of
 from .kernels import mode as kernel_mode
 from .node import Node, mode
 from .spelling import own_names
@@ -79,10 +79,7 @@ class Op:
         self.reference = reference
         self.extra = extra
         self.elementwise = elementwise
-        self.kernels: dict[str, Callable] = {}  # device kind -> the forward's signature without xp
-        faster = kernel(self.name)
-        if faster is not None:
-            self.kernels["cpu"] = faster
+        self.kernels = kernels_of(self.name)  # device kind -> the forward's signature without xp
         self.plans: dict[int, Plan] = {}
         self.call: Callable = forward  # the public function; set when declared
         self._read_signature()
@@ -254,7 +251,7 @@ def _fast_one(op: Op, general: Callable) -> Callable:
     def call(*args: Any, **given: Any) -> Any:
         if len(args) == 1 and not given and isinstance(args[0], Tensor):
             x, node = args[0]._data, args[0]._node
-            if type(x) is ndarray and (not kernels or (faster is not None and x.size < faster.least)):
+            if type(x) is ndarray and (faster is None or x.size < faster.least):
                 y = forward(np, x)
                 if type(y) is not ndarray:
                     y = np.asarray(y)
@@ -283,7 +280,7 @@ def _fast_two(op: Op, general: Callable) -> Callable:
             else:
                 y, n = b, None
                 alike = type(x) is ndarray and (type(y) is float or type(y) is int)
-            if alike and (not kernels or (faster is not None and x.size < faster.least)):
+            if alike and (faster is None or x.size < faster.least):
                 try:
                     z = forward(np, x, y)
                 except ValueError as error:

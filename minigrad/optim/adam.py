@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..engine.backend import xp_of
-from ..engine.kernels import kernel
+from ..engine.kernels import kernel_for
 from .optimizer import Optimizer, zeros_like
 
 __all__ = ["Adam", "AdamW"]
@@ -79,7 +79,10 @@ class Adam(Optimizer):
             self._begin(p, state, group)
         arrays = [a for p, g, state in moving for a in (p, g, state["exp_avg"], state["exp_avg_sq"])]
         rates = [_rates(state["step"] + 1, group) for _, _, state in moving]
-        if kernel("adam")(*arrays, rates=rates, decay=_decay(group), group=group) is NotImplemented:
+        if (
+            kernel_for("adam", arrays[0])(*arrays, rates=rates, decay=_decay(group), group=group)
+            is NotImplemented
+        ):
             return False
         for _, _, state in moving:
             state["step"] += 1

@@ -177,7 +177,7 @@ class Optimizer(Hooked):
                 loss = closure()
         for group in self.param_groups:
             moving = [(p._data, p.grad._data, self.state[p]) for p in group["params"] if p.grad is not None]
-            if not self._update_all(moving, group):
+            if moving and not self._update_all(moving, group):
                 for p, g, state in moving:
                     self._update(p, g, state, group)
             for p, _, _ in moving:

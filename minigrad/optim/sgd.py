@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..engine.backend import xp_of
-from ..engine.kernels import kernel
+from ..engine.kernels import kernel_for
 from .optimizer import Optimizer, zeros_like
 
 __all__ = ["SGD"]
@@ -80,7 +80,7 @@ class SGD(Optimizer):
         parts = [1.0 if v is None else 1.0 - group["dampening"] for v in known]
         velocities = [zeros_like(p) if v is None else v for (p, _, _), v in zip(moving, known, strict=True)]
         arrays = [a for (p, g, _), v in zip(moving, velocities, strict=True) for a in (p, g, v)]
-        if kernel("sgd")(*arrays, parts=parts, group=group) is NotImplemented:
+        if kernel_for("sgd", arrays[0])(*arrays, parts=parts, group=group) is NotImplemented:
             return False
         if group["momentum"]:
             for (_, _, state), v in zip(moving, velocities, strict=True):

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numba import prange
 
+from ..layout import like, runs
 from . import maths
 from .jit import jit, parallel, threads
-from .layout import like, runs
 from .simd import LANES, fma, load, splat, store, where_greater, zeros
 
 __all__ = [

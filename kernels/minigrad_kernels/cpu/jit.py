@@ -19,7 +19,6 @@ from numba.core import event
 __all__ = ["jit", "parallel", "threads"]
 
 
-
 def _has_safe_pool() -> bool:
     """Whether threads are there that several Python threads may use at once: OpenMP's or TBB's.
 

@@ -1,4 +1,4 @@
-"""Arrays as runs of memory: what elementwise kernels work on, whatever the order of the axes."""
+"""Batch-last memory, and where in it an index lies."""
 
 from __future__ import annotations
 
@@ -6,33 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["batch_runs", "dense_order", "like", "positions", "runs"]
-
-
-def dense_order(x: Any) -> tuple[int, ...] | None:
-    """The order of axes in which x is one gapless run of memory; None if it is not one."""
-    if x.flags.c_contiguous:
-        return tuple(range(x.ndim))
-    order = tuple(sorted(range(x.ndim), key=lambda axis: (-abs(x.strides[axis]), axis)))
-    return order if x.transpose(order).flags.c_contiguous else None
-
-
-def runs(*arrays: Any) -> list[Any] | None:
-    """Arrays of one shape and one order of axes, each flat in memory order (views); None if they differ."""
-    first = arrays[0]
-    order = dense_order(first)
-    if order is None or any(a.shape != first.shape for a in arrays):
-        return None
-    flat = [a.transpose(order) for a in arrays]
-    return [a.reshape(-1) for a in flat] if all(a.flags.c_contiguous for a in flat) else None
-
-
-def like(x: Any) -> tuple[Any, Any]:
-    """A new array with the shape and the memory order of x (which must be dense), and the same flat."""
-    order = dense_order(x)
-    flat = np.empty(x.size, x.dtype)
-    back = tuple(np.argsort(order))
-    return flat.reshape([x.shape[axis] for axis in order]).transpose(back), flat
+__all__ = ["batch_runs", "positions"]
 
 
 def batch_runs(a: Any) -> tuple[Any, tuple]:

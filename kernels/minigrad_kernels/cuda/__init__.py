@@ -1,18 +1,35 @@
-"""CUDA sources, as text: `source("philox")` is the text of philox.cu.
+"""CUDA kernels: texts (`*.cu`), the wrappers that launch them, and the table that says which there are.
 
-Reading the text is all that happens here; compiling it needs an array library, and
-minigrad/engine/backend.py is the one file that knows that library.
+Nothing here imports an array library. A kernel takes GPU arrays and finds their library through them;
+`source("softmax")` is the text of softmax.cu as the compiler gets it, its own headers pasted in.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib
+import re
+from collections.abc import Callable
 from importlib.resources import files
 
-__all__ = ["names", "source"]
+__all__ = ["TABLE", "find", "names", "source"]
+
+# What it replaces -> (the file here, the size of the largest array from which on it pays, float dtypes:
+# e float16, E bfloat16, f float32, d float64). The same names as in the CPU's table, which explains them.
+TABLE: dict[str, tuple[str, int, str]] = {
+    "relu": ("activation", 0, "efEd"), "relu.x": ("activation", 0, "efEd"),
+}  # fmt: skip
 
 
+def find(name: str) -> Callable:
+    """The kernel of that name."""
+    file, _, _ = TABLE[name]
+    return getattr(importlib.import_module(f"{__name__}.{file}"), name.replace(".", "_"))
+
+
+@functools.cache
 def source(name: str) -> str:
-    """The text of `<name>.cu`; ValueError naming the known sources if there is none.
+    """The text of `<name>.cu`, our own headers in place; ValueError naming the known ones for another name.
 
     >>> source("nothing")
     Traceback (most recent call last):
@@ -21,7 +38,20 @@ def source(name: str) -> str:
     file = files(__name__) / f"{name}.cu"
     if not file.is_file():
         raise ValueError(f"cuda source: expected one of {', '.join(names()) or '(none)'}, got {name!r}")
-    return file.read_text(encoding="utf-8")
+    return _pasted(file.read_text(encoding="utf-8"), set())
+
+
+def _pasted(text: str, seen: set[str]) -> str:
+    """The text with each `#include "x.cuh"` replaced by that file, once: caches then see every change."""
+
+    def paste(found: re.Match) -> str:
+        header = found[1]
+        if header in seen:
+            return ""
+        seen.add(header)
+        return _pasted((files(__name__) / header).read_text(encoding="utf-8"), seen)
+
+    return re.sub(r'^#include "(\w+\.cuh)"$', paste, text, flags=re.MULTILINE)
 
 
 def names() -> list[str]:
