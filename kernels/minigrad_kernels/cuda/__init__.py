@@ -18,6 +18,13 @@ __all__ = ["TABLE", "find", "names", "source"]
 # e float16, E bfloat16, f float32, d float64). The same names as in the CPU's table, which explains them.
 TABLE: dict[str, tuple[str, int, str]] = {
     "relu": ("activation", 0, "efEd"), "relu.x": ("activation", 0, "efEd"),
+    "tanh": ("activation", 0, "efEd"), "tanh.x": ("activation", 0, "efEd"),
+    "sigmoid": ("activation", 0, "efEd"), "sigmoid.x": ("activation", 0, "efEd"),
+    "gelu_erf": ("activation", 0, "efEd"), "gelu_erf.x": ("activation", 0, "efEd"),
+    "silu": ("activation", 0, "efEd"), "silu.x": ("activation", 0, "efEd"),
+    "leaky_relu": ("activation", 0, "efEd"), "leaky_relu.x": ("activation", 0, "efEd"),
+    "elu": ("activation", 0, "efEd"), "elu.x": ("activation", 0, "efEd"),
+    "softplus": ("activation", 0, "efEd"), "softplus.x": ("activation", 0, "efEd"),
 }  # fmt: skip
 
 

@@ -30,6 +30,9 @@ template <typename T> __device__ inline T narrow(Wide<T> x) { return static_cast
 template <> __device__ inline __half narrow<__half>(float x) { return __float2half_rn(x); }
 template <> __device__ inline __nv_bfloat16 narrow<__nv_bfloat16>(float x) { return __float2bfloat16_rn(x); }
 
+// N numbers that lie side by side and are read or written at once: 16 bytes are what a thread moves best.
+template <typename T, int N> struct alignas(sizeof(T) * N) Pack { T at[N]; };
+
 __host__ __device__ constexpr long long ceil_div(long long a, long long b) { return (a + b - 1) / b; }
 
 // This thread's number in the grid, and how many there are: for (i = first(); i < n; i += stride()).

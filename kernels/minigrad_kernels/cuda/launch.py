@@ -15,7 +15,7 @@ import numpy as np
 from ..layout import library
 from . import source
 
-__all__ = ["Parameter", "ceil_div", "ctype", "launch", "library", "signature"]
+__all__ = ["Parameter", "ceil_div", "ctype", "launch", "library", "packed", "signature"]
 
 OPTIONS = ("-std=c++17", "--fmad=true")
 CTYPES = {"float32": "float", "float64": "double", "float16": "__half", "bfloat16": "__nv_bfloat16"}
@@ -49,8 +49,8 @@ class Parameter(NamedTuple):
 def signature(file: str, expression: str) -> tuple[Parameter, ...]:
     """The parameters of "name<float, 4>" in `file`.cu, with its template arguments in place.
 
-    >>> [str(p.type) + "*" * p.pointer for p in signature("activation", "relu_forward<float>")]
-    ['float*', 'float*', 'long long']
+    >>> [str(p.type) + "*" * p.pointer for p in signature("activation", "forward<float, Relu, 4>")]
+    ['float*', 'float*', 'long long', 'float', 'float']
     """
     name, _, given = expression.partition("<")
     found = re.search(DECLARED.format(name=name), source(file))
@@ -61,6 +61,7 @@ def signature(file: str, expression: str) -> tuple[Parameter, ...]:
     if len(formal) != len(actual):
         raise ValueError(f"cuda: {name} takes template arguments {formal}, got {actual}")
     types = dict(zip(formal, actual, strict=True))
+    types |= {f"Wide<{f}>": "double" if c == "double" else "float" for f, c in types.items()}
     return tuple(_parameter(part, types) for part in found[2].split(","))
 
 
@@ -78,6 +79,11 @@ def ctype(dtype: Any) -> str:
 def ceil_div(a: int, b: int) -> int:
     """How many b it takes to cover a."""
     return -(-a // b)
+
+
+def packed(*arrays: Any) -> bool:
+    """Whether all begin at a multiple of 16 bytes, so that a thread may move 16 at a time."""
+    return all(a.data.ptr % 16 == 0 for a in arrays)
 
 
 @functools.cache
