@@ -6,8 +6,11 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from ..engine.backend import xp_of
 from ..engine.kernels import kernel_for
+from ..engine.live import live
 from .optimizer import Optimizer, zeros_like
 
 __all__ = ["Adam", "AdamW"]
@@ -77,16 +80,14 @@ class Adam(Optimizer):
             return False
         for p, _, state in moving:
             self._begin(p, state, group)
+        states = [state for _, _, state in moving]
         arrays = [a for p, g, state in moving for a in (p, g, state["exp_avg"], state["exp_avg_sq"])]
-        rates = [_rates(state["step"] + 1, group) for _, _, state in moving]
-        if (
-            kernel_for("adam", arrays[0])(*arrays, rates=rates, decay=_decay(group), group=group)
-            is NotImplemented
-        ):
-            return False
-        for _, _, state in moving:
-            state["step"] += 1
-        return True
+        numbers = live(lambda: _numbers(states, group))
+        if kernel_for("adam", arrays[0])(*arrays, numbers=numbers) is not NotImplemented:
+            return True
+        for state in states:
+            state["step"] -= 1
+        return False
 
     @staticmethod
     def _begin(p: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
@@ -106,6 +107,16 @@ def _rates(step: int, group: dict[str, Any]) -> tuple[float, float]:
     b1, b2 = group["betas"]
     root = math.sqrt(1.0 - b2**step)
     return group["lr"] * root / (1.0 - b1**step), group["eps"] * root
+
+
+def _numbers(states: list[dict[str, Any]], group: dict[str, Any]) -> np.ndarray:
+    """Counts a step; all numbers of it: eight of the group, then a factor of m and an eps per parameter."""
+    b1, b2 = group["betas"]
+    for state in states:
+        state["step"] += 1
+    own = [number for state in states for number in _rates(state["step"], group)]
+    sign = -1.0 if group["maximize"] else 1.0
+    return np.array([*_decay(group), b1, 1.0 - b1, b2, 1.0 - b2, sign, 0.0, *own], np.float32)
 
 
 def _decay(group: dict[str, Any]) -> tuple[float, float]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from ..engine.backend import xp_of
 from ..engine.kernels import kernel_for
+from ..engine.live import live
 from .optimizer import Optimizer, zeros_like
 
 __all__ = ["SGD"]
@@ -80,7 +83,8 @@ class SGD(Optimizer):
         parts = [1.0 if v is None else 1.0 - group["dampening"] for v in known]
         velocities = [zeros_like(p) if v is None else v for (p, _, _), v in zip(moving, known, strict=True)]
         arrays = [a for (p, g, _), v in zip(moving, velocities, strict=True) for a in (p, g, v)]
-        if kernel_for("sgd", arrays[0])(*arrays, parts=parts, group=group) is NotImplemented:
+        numbers = live(lambda: _numbers(parts, group))
+        if kernel_for("sgd", arrays[0])(*arrays, numbers=numbers) is NotImplemented:
             return False
         if group["momentum"]:
             for (_, _, state), v in zip(moving, velocities, strict=True):
@@ -95,3 +99,10 @@ class SGD(Optimizer):
             return
         xp.multiply(v, group["momentum"], out=v)
         xp.add(v, xp.multiply(d, 1.0 - group["dampening"], out=t) if group["dampening"] else d, out=v)
+
+
+def _numbers(parts: list[float], group: dict[str, Any]) -> np.ndarray:
+    """All numbers of a step: eight of the group, then two per parameter, what v takes in of g, and 0."""
+    sign, own = -1.0 if group["maximize"] else 1.0, [number for part in parts for number in (part, 0.0)]
+    settings = [group[name] for name in ("lr", "momentum", "weight_decay")]
+    return np.array([*settings, sign, group["nesterov"], 0.0, 0.0, 0.0, *own], np.float32)

@@ -66,19 +66,13 @@ def _table(arrays: tuple[Any, ...], width: int) -> Any:
     return table
 
 
-def _run(alone: Any, shared: Any, table: Any, rates: Any, settings: tuple[float, ...]) -> None:
-    """An update of all that is in the table, by one thread or by all."""
-    total, rates = int(table[:, 4].sum()), np.array(rates, np.float32)
-    settings = tuple(map(np.float32, settings))
+def _run(alone: Any, shared: Any, table: Any, numbers: Any, count: int) -> None:
+    """An update of all that is in the table, by one thread or by all; `count` settings are the group's."""
+    total, rates, settings = int(table[:, 4].sum()), numbers[8:].reshape(-1, 2), tuple(numbers[:count])
     if total < SHARED:
         alone(table, rates, settings, 0, total)
     else:
         shared(table, rates, settings, total, threads())
-
-
-def _sign(group: dict[str, Any]) -> float:
-    """What the gradient is multiplied by."""
-    return -1.0 if group["maximize"] else 1.0
 
 
 # ---------------------------------------------------------------- Adam
@@ -87,7 +81,7 @@ def _sign(group: dict[str, Any]) -> float:
 @jit
 def _adam_share(table: Any, rates: Any, settings: Any, low: int, high: int) -> None:
     """Elements low to high of all parameters."""
-    b1, rest1, b2, rest2, shrink, decay, sign = settings
+    shrink, decay, b1, rest1, b2, rest2, sign = settings
     before = 0
     for i in range(len(table)):
         start, end = _bounds(table, i, before, low, high)
@@ -111,17 +105,14 @@ def _adam(table: Any, rates: Any, settings: Any, total: int, shares: int) -> Non
         _adam_share(table, rates, settings, total * share // shares, total * (share + 1) // shares)
 
 
-def adam(*arrays: Any, rates: Any, decay: tuple[float, float], group: dict[str, Any]) -> Any:
-    """Updates parameters in place, given as p, g, m, v for each; `rates`: each one's factor of m, and eps.
+def adam(*arrays: Any, numbers: Any) -> Any:
+    """Updates parameters in place, given as p, g, m, v for each.
 
-    `decay`: the factor of p, and that of the p which is added to g.
+    numbers: the factor of p, that of the p which is added to g, b1, 1 - b1, b2, 1 - b2, the sign of g and a
+    number not used; then for each parameter the factor of m, and eps.
     """
     table = _table(arrays, 4)
-    if table is None:
-        return NotImplemented
-    b1, b2 = group["betas"]
-    settings = (b1, 1.0 - b1, b2, 1.0 - b2, *decay, _sign(group))
-    return _run(_adam_share, _adam, table, rates, settings)
+    return NotImplemented if table is None else _run(_adam_share, _adam, table, numbers, 7)
 
 
 # ---------------------------------------------------------------- SGD
@@ -137,7 +128,7 @@ def _sgd_share(table: Any, parts: Any, settings: Any, low: int, high: int) -> No
         before += table[i, 4]
         if start < end:
             p, g = _part(table, i, 0, start, end), _part(table, i, 1, start, end)
-            v, part = _part(table, i, 2, start, end), parts[i]
+            v, part = _part(table, i, 2, start, end), parts[i, 0]
             if momentum == 0:
                 for j in range(end - start):
                     p[j] -= lr * (sign * g[j] + decay * p[j] if decay != 0 else sign * g[j])
@@ -154,10 +145,11 @@ def _sgd(table: Any, parts: Any, settings: Any, total: int, shares: int) -> None
         _sgd_share(table, parts, settings, total * share // shares, total * (share + 1) // shares)
 
 
-def sgd(*arrays: Any, parts: Any, group: dict[str, Any]) -> Any:
-    """Updates parameters in place, given as p, g, v for each; `parts`: what of each gradient v takes in."""
+def sgd(*arrays: Any, numbers: Any) -> Any:
+    """Updates parameters in place, given as p, g, v for each (v is p itself without momentum).
+
+    numbers: lr, momentum, weight decay, the sign of g, whether Nesterov's, and three not used; then for each
+    parameter what v takes in of its gradient, and a number not used.
+    """
     table = _table(arrays, 3)
-    if table is None:
-        return NotImplemented
-    settings = (group["lr"], group["momentum"], group["weight_decay"], _sign(group), group["nesterov"])
-    return _run(_sgd_share, _sgd, table, parts, settings)
+    return NotImplemented if table is None else _run(_sgd_share, _sgd, table, numbers, 5)

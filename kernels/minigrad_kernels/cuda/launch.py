@@ -94,17 +94,24 @@ def _function(lib: Any, device: int, file: str, expression: str) -> Any:
 
 
 def launch(
-    file: str, expression: str, grid: int | tuple, block: int | tuple, args: tuple, shared: int = 0
+    file: str,
+    expression: str,
+    grid: int | tuple,
+    block: int | tuple,
+    args: tuple,
+    shared: int = 0,
+    on: Any = None,
 ) -> None:
     """Run the kernel "name<...>" of `file`.cu on the current stream: a grid of blocks of threads.
 
-    args: arrays for pointers (C order, the declared dtype, one device; None for a null pointer) and numbers.
-    shared: bytes of dynamic shared memory. Raises TypeError naming the argument that does not fit.
+    args: arrays for pointers (C order, the declared dtype, one device; None for a null pointer), numbers, and
+    NumPy records for what is passed by value. shared: bytes of dynamic shared memory. on: an array that says
+    where, if no argument is one. Raises TypeError naming the argument that does not fit.
     """
     parameters = signature(file, expression)
     if len(args) != len(parameters):
         raise TypeError(f"cuda: {expression} takes {len(parameters)} arguments, got {len(args)}")
-    first = next(a for a in args if hasattr(a, "__cuda_array_interface__"))
+    first = next((a for a in args if hasattr(a, "__cuda_array_interface__")), on)
     device = first.device.id
     checked = tuple([_argument(expression, p, a, device) for p, a in zip(parameters, args, strict=True)])
     grid = grid if isinstance(grid, tuple) else (grid,)
@@ -120,6 +127,10 @@ def launch(
 def _argument(expression: str, p: Parameter, value: Any, device: int) -> Any:
     """The argument as CuPy is to pass it on; TypeError if it is not what the kernel reads."""
     if not p.pointer:
+        if p.type not in NUMBERS:
+            if not isinstance(value, np.ndarray) or value.ndim or not value.dtype.names:
+                raise TypeError(f"cuda: {expression}: expected a NumPy record ({p.name}), got {value!r}")
+            return value
         if p.type in WHOLE and not isinstance(value, int | np.integer):
             raise TypeError(f"cuda: {expression}: expected a whole number ({p.name}), got {value!r}")
         return NUMBERS[p.type](value)
