@@ -48,5 +48,6 @@ from .ops.shape import *
 from .ops.softmax import *
 from .ops.sort import *
 from .ops.trig import *
+from .precision import *
 
 __version__ = "0.1.0"

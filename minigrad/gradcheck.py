@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad_kernels.cuda import precision
+
 from .engine import backend
 from .engine.backprop import grad
 from .engine.random import Generator
@@ -111,6 +113,7 @@ def _map_of(row: Row, tolerance: float | None, size: int = 24) -> str:
 # ---------------------------------------------------------------- what users call
 
 
+@precision.full()  # TF32's rounding would be taken for a wrong gradient
 def gradcheck(
     f: Callable[..., Tensor],
     inputs: Any,

@@ -23,7 +23,7 @@ LAYERS = [
     ["minigrad_kernels"],
     ["minigrad.engine"],
     ["minigrad.ops"],
-    ["minigrad.nn", "minigrad.data", "minigrad.gradcheck", "minigrad.autograd", "minigrad.capture", "minigrad.cuda", "minigrad.early_stopping"],
+    ["minigrad.nn", "minigrad.data", "minigrad.gradcheck", "minigrad.autograd", "minigrad.capture", "minigrad.cuda", "minigrad.early_stopping", "minigrad.precision"],
     ["minigrad.optim"],
     ["minigrad.io", "minigrad.distributed"],
     ["minigrad.inspect"],

@@ -11,15 +11,29 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..layout import library
 from . import cublas
+from .cublas import Epilogue
 from .handle import Gemm, handle
+from .launch import CTYPES, ceil_div, ctype, launch
 
-__all__ = ["matmul", "matmul_into"]
+__all__ = [
+    "INSTANCES", "linear", "linear_bias", "linear_into", "linear_weight", "linear_x", "matmul", "matmul_into",
+]  # fmt: skip
+
+EPILOGUES = {"": Epilogue.BIAS, "relu": Epilogue.RELU_BIAS, "gelu_tanh": Epilogue.GELU_BIAS}
+NUMPY = {"float": "float32", "double": "float64"}
+INSTANCES = (
+    *(f"add_bias<{t}, {i}>" for t in CTYPES.values() for i in range(len(EPILOGUES))),
+    *(f"column_sums<{t}, {t}>" for t in CTYPES.values()),
+    *(f"column_sums<{a}, {b}>" for t in ("__half", "__nv_bfloat16") for a, b in ((t, "float"), ("float", t))),
+)
+BLOCKS = 1024  # about as many as keep a large card busy
 
 # What a call costs, in bytes that memory could have moved meanwhile: about 4 us at 2 TB/s. An estimate.
 CALL = 8 << 20
@@ -202,8 +216,13 @@ def _shapes(name: str, a: Any, b: Any) -> tuple[tuple[int, ...], int, int]:
     return lead, a.shape[-2], b.shape[-1]
 
 
-def _run(a: Any, b: Any, out: Any, alpha: float = 1.0, beta: float = 0.0) -> bool:
-    """out <- alpha a b + beta out; False if out does not lie in memory row by row."""
+def _run(
+    a: Any, b: Any, out: Any, alpha: float = 1.0, beta: float = 0.0, bias: Any = None, activation: str = ""
+) -> bool:
+    """out <- alpha a b + beta out; False if out does not lie in memory row by row.
+
+    With a bias (then alpha 1, beta 0, out in C order): out <- activation(a b + bias).
+    """
     found = plan(a.shape, a.strides, b.shape, b.strides, out.shape, out.strides, a.dtype, out.dtype)
     if found is None:
         return False
@@ -212,9 +231,25 @@ def _run(a: Any, b: Any, out: Any, alpha: float = 1.0, beta: float = 0.0) -> boo
         a = lib.ascontiguousarray(a) if found.copy_a else a
         b = lib.ascontiguousarray(b) if found.copy_b else b
         here, (p, q, r) = handle(lib, device.id), (a.data.ptr, b.data.ptr, out.data.ptr)
-        for i, j, k in found.offsets:
-            here.gemm(found.gemm, q + j, p + i, r + k, alpha, beta)
+        places = [(q + j, p + i, r + k) for i, j, k in found.offsets]
+        if bias is not None:
+            epilogue, at = EPILOGUES[activation], bias.data.ptr
+            if all(here.gemm_with(epilogue, found.gemm, *place, at) for place in places):
+                return True
+        for place in places:
+            here.gemm(found.gemm, *place, alpha, beta)
+        if bias is not None:
+            _add_bias(out, bias, activation)
     return True
+
+
+def _add_bias(y: Any, bias: Any, activation: str) -> None:
+    """y <- activation(y + bias), where cublasLt did not do it within the product."""
+    columns = bias.size
+    rows = y.size // columns
+    grid = ceil_div(columns, 32), min(ceil_div(rows, 8), BLOCKS)
+    kind = list(EPILOGUES).index(activation)
+    launch("linalg", f"add_bias<{ctype(y.dtype)}, {kind}>", grid, (32, 8), (y, bias, rows, columns))
 
 
 def _current(lib: Any, device: Any) -> Any:
@@ -230,11 +265,92 @@ _NOTHING = contextlib.nullcontext()
 
 def matmul(a: Any, b: Any) -> Any:
     """a @ b for stacks of matrices."""
-    if a.size == 0 or b.size == 0:
+    if a.size == 0 or b.size == 0 or not _ready():
         return NotImplemented
     try:
         lead, m, n = _shapes("matmul", a, b)
-    except (TypeError, ValueError):  # the readable text has better words for it
+    except (TypeError, ValueError):  # the readable text has the words for it
         return NotImplemented
     out = library(a).empty((*lead, m, n), a.dtype)
     return out if _run(a, b, out) else NotImplemented
+
+
+def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    """x W^T + b."""
+    if x.ndim == 0 or weight.ndim != 2 or x.shape[-1] != weight.shape[1] or x.size == 0 or weight.size == 0:
+        return NotImplemented
+    if bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != x.dtype):
+        return NotImplemented
+    if x.dtype != weight.dtype or not _ready():
+        return NotImplemented
+    y = library(x).empty((*x.shape[:-1], weight.shape[0]), x.dtype)
+    return linear_into(x, weight, bias, y)
+
+
+def linear_into(x: Any, weight: Any, bias: Any, out: Any, activation: str = "") -> Any:
+    """out <- activation(x W^T + bias), and out: for the kernels here; bias may be None.
+
+    x (..., in), weight (out, in), bias (out,), out (..., out) in C order, all of one dtype. activation: "",
+    "relu", "gelu_tanh" (with a bias only). One launch where cublasLt knows the case, else two.
+    """
+    library_of = library(x)
+    rows, y = (x, out) if x.ndim > 1 else (x.reshape(1, -1), out.reshape(1, -1))
+    if bias is not None and not bias.flags.c_contiguous:
+        bias = library_of.ascontiguousarray(bias)
+    if not out.flags.c_contiguous or not _run(rows, weight.T, y, bias=bias, activation=activation):
+        raise ValueError(f"linear_into: expected out in C order, got strides {out.strides}")
+    return out
+
+
+def linear_x(g: Any, weight: Any) -> Any:
+    """g W."""
+    return matmul(g, weight) if g.ndim > 1 else NotImplemented
+
+
+def linear_weight(g: Any, x: Any) -> Any:
+    """g^T x, all leading axes being rows."""
+    if g.size == 0 or x.size == 0:
+        return NotImplemented
+    return matmul(g.reshape(-1, g.shape[-1]).T, x.reshape(-1, x.shape[-1]))
+
+
+def linear_bias(g: Any) -> Any:
+    """The sum over all axes but the last, always in the same order."""
+    if g.size == 0:
+        return NotImplemented
+    lib, columns = library(g), g.shape[-1]
+    rows, kind, wide = g.size // columns, ctype(g.dtype), "double" if g.dtype.name == "float64" else "float"
+    with _current(lib, g.device):
+        g = lib.ascontiguousarray(g)
+        across = ceil_div(columns, 32)
+        parts = max(1, min(ceil_div(rows, 64), BLOCKS // across))
+        sums = lib.empty((parts, columns), g.dtype if parts == 1 else NUMPY[wide])
+        first = f"column_sums<{kind}, {kind if parts == 1 else wide}>"
+        launch("linalg", first, (across, parts), (32, 8), (g, sums, rows, columns))
+        if parts > 1:
+            parted, sums = sums, lib.empty((1, columns), g.dtype)
+            launch("linalg", f"column_sums<{wide}, {kind}>", across, (32, 8), (parted, sums, parts, columns))
+    return sums.reshape(columns)
+
+
+def _ready() -> bool:
+    """True if there is a cuBLAS; a word of warning, once, where there is none."""
+    if _Process.missing is None:
+        try:
+            cublas.library()
+            _Process.missing = False
+        except ImportError as error:
+            _Process.missing = True
+            warnings.warn(f"kernels: matmul is not used: {error}", RuntimeWarning, stacklevel=4)
+    return not _Process.missing
+
+
+class _Process:
+    missing: bool | None = None
+
+
+def _look_again() -> None:
+    _Process.missing = None
+
+
+cublas.when_changed(_look_again)
