@@ -14,25 +14,34 @@ from typing import Any
 __all__: list[str] = []
 
 
+Keep = Callable[[Callable[[], Any], tuple, Any], Any]
+
+
 class _Mode(threading.local):
-    keep: Callable[[Callable[[], Any]], Any] | None = None
+    keep: Keep | None = None
 
 
 _mode = _Mode()
 
 
-def live(make: Callable[[], Any]) -> Any:
-    """make(), a NumPy array of numbers; while a graph is captured, its place on the device.
+def live(make: Callable[[], Any], shape: tuple, dtype: Any) -> Any:
+    """make(), a NumPy array of numbers; while a graph is captured, a device array to be filled with it.
 
-    What `make` does besides (it counts a step, it moves the random stream) happens once for every
-    replay. A kernel takes either: numbers go with the launch, a place is read when the kernel runs.
+    A capture does not call `make`: what it does besides (it counts a step, it moves the random stream)
+    happens once for every replay. A kernel takes either: numbers go with the launch, an array is read when
+    the kernel runs.
     """
-    return make() if _mode.keep is None else _mode.keep(make)
+    return make() if _mode.keep is None else _mode.keep(make, shape, dtype)
+
+
+def capturing() -> bool:
+    """Whether device work is being captured rather than done: then nothing may be read, nothing counted."""
+    return _mode.keep is not None
 
 
 @contextlib.contextmanager
-def kept(keep: Callable[[Callable[[], Any]], Any]) -> Iterator[None]:
-    """Inside, live(make) is keep(make): a place on the device, refreshed before every replay."""
+def kept(keep: Keep) -> Iterator[None]:
+    """Inside, live(make, ...) is keep(make, ...): an array on the device, filled before every replay."""
     former, _mode.keep = _mode.keep, keep
     try:
         yield

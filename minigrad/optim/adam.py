@@ -82,7 +82,7 @@ class Adam(Optimizer):
             self._begin(p, state, group)
         states = [state for _, _, state in moving]
         arrays = [a for p, g, state in moving for a in (p, g, state["exp_avg"], state["exp_avg_sq"])]
-        numbers = live(lambda: _numbers(states, group))
+        numbers = live(lambda: _numbers(states, group), (8 + 2 * len(states),), np.float32)
         if kernel_for("adam", arrays[0])(*arrays, numbers=numbers) is not NotImplemented:
             return True
         for state in states:

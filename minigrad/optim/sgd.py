@@ -83,7 +83,7 @@ class SGD(Optimizer):
         parts = [1.0 if v is None else 1.0 - group["dampening"] for v in known]
         velocities = [zeros_like(p) if v is None else v for (p, _, _), v in zip(moving, known, strict=True)]
         arrays = [a for (p, g, _), v in zip(moving, velocities, strict=True) for a in (p, g, v)]
-        numbers = live(lambda: _numbers(parts, group))
+        numbers = live(lambda: _numbers(parts, group), (8 + 2 * len(parts),), np.float32)
         if kernel_for("sgd", arrays[0])(*arrays, numbers=numbers) is NotImplemented:
             return False
         if group["momentum"]:
