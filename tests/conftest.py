@@ -9,6 +9,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
+import stand_in
 from browser import browser_page, chromium  # noqa: F401  (fixtures for every file)
 
 from minigrad_kernels.cpu.memory import keep_freed_memory
@@ -18,11 +19,15 @@ keep_freed_memory()
 
 def pytest_addoption(parser):
     parser.addoption("--device", default="cpu", help="where tensors are born: cpu, cuda or cuda:N")
+    parser.addoption("--stand-in-gpu", action="store_true", help="run on a stand-in for CuPy (tests/stand_in)")
     parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
 
 
 def pytest_configure(config):
     name = config.getoption("--device")
+    if config.getoption("--stand-in-gpu"):
+        name = config.option.device = "cuda"
+        stand_in.install()
     if name != "cpu":
         import minigrad as mg
 
@@ -30,7 +35,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    on_gpu = config.getoption("--device") != "cpu"
+    on_gpu = config.getoption("--device") != "cpu" and not config.getoption("--stand-in-gpu")
     for item in items:
         if "slow" in item.keywords and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="slow: runs with --slow"))
@@ -42,3 +47,20 @@ def pytest_collection_modifyitems(config, items):
 def device(request):
     """Name of the device that the suite runs on."""
     return request.config.getoption("--device")
+
+
+@pytest.fixture(name="stand_in")
+def _stand_in(request):
+    """CuPy's place taken by tests/stand_in, empty and with an empty ledger; `import cupy` finds it.
+
+    With `--device cuda` the real CuPy is there and stays: then this is None, and what a test wants of the
+    ledger it asks only `if stand_in`.
+    """
+    if request.config.getoption("--device") != "cpu" and not request.config.getoption("--stand-in-gpu"):
+        yield None
+        return
+    if not stand_in.available():
+        pytest.skip("CUDA kernels are emulated by g++, which is not installed")
+    stand_in.install()
+    yield stand_in
+    stand_in.reset() if request.config.getoption("--stand-in-gpu") else stand_in.remove()

@@ -1,0 +1,103 @@
+"""CUDA kernel texts as C++ for the CPU: compile(code, ["kernel<float>"]) gives functions to launch.
+
+The text is compiled as it is, between a header that gives CUDA's words a meaning on one thread of the CPU
+(emulation/) and a function that starts the kernel. What was compiled once is kept in a folder of this user.
+"""
+
+import ctypes
+import functools
+import getpass
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+__all__ = ["available", "compile", "launch"]
+
+HEADERS = Path(__file__).parent / "emulation"
+FLAGS = ("-std=c++17", "-O1", "-w", "-shared", "-fPIC", "-fno-strict-aliasing", "-ffp-contract=off")
+STARTER = """
+#line 1 "start"
+extern "C" int emulated_start(int which, void** arguments, const unsigned* sizes, size_t shared, int reversed) {
+    switch (which) {
+        %s
+    }
+    return -1;
+}
+extern "C" const char* emulated_message() { return emulation::message; }
+"""
+
+
+def available():
+    """True where g++ is."""
+    return shutil.which("g++") is not None
+
+
+def folder():
+    """Where compiled kernels are kept; nobody else can write there."""
+    root = os.environ.get("XDG_CACHE_HOME")
+    path = Path(root) / "minigrad-emulated" if root else Path(tempfile.gettempdir()) / f"minigrad-emulated-{getpass.getuser()}"
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if hasattr(os, "getuid") and path.stat().st_uid != os.getuid():
+        raise RuntimeError(f"compile: {path} belongs to somebody else; set XDG_CACHE_HOME")
+    return path
+
+
+@functools.cache
+def headers():
+    return b"".join(path.read_bytes() for path in sorted(HEADERS.iterdir()))
+
+
+@functools.cache
+def compile(code, expressions):
+    """{expression: Function} for the kernels of `code`; RuntimeError with the compiler's words."""
+    cases = "".join(
+        f"case {i}: return emulation::start(&{name}, arguments, sizes, shared, reversed);\n" for i, name in enumerate(expressions)
+    )
+    text = '#line 1 "kernel"\n' + code + STARTER % cases
+    key = hashlib.sha256(headers() + " ".join(FLAGS).encode() + text.encode()).hexdigest()[:32]
+    built = folder() / f"{key}.so"
+    if not built.exists():
+        _build(text, built)
+    library = ctypes.PyDLL(str(built))  # PyDLL: one launch at a time, as the fibers are shared
+    library.emulated_message.restype = ctypes.c_char_p
+    return {name: functools.partial(launch, library, i, name, code) for i, name in enumerate(expressions)}
+
+
+def _build(text, built):
+    with tempfile.TemporaryDirectory(dir=built.parent) as here:
+        out = Path(here) / "built.so"
+        command = ["g++", *FLAGS, f"-I{HEADERS}", "-include", str(HEADERS / "cuda_emulation.hpp"), "-x", "c++", "-", "-o", str(out)]
+        ran = subprocess.run(command, input=text, capture_output=True, text=True)
+        if ran.returncode:
+            raise RuntimeError(f"compile: g++ refused the kernel\n{ran.stderr[:4000]}")
+        out.replace(built)  # whole, or not at all: others may be building the same
+
+
+def launch(library, which, name, code, grid, block, pointers, shared=0, order="forward"):
+    """Run one kernel. pointers: the address of each argument's value. RuntimeError for what CUDA forbids."""
+    sizes = (*grid, *(1,) * (3 - len(grid)), *block, *(1,) * (3 - len(block)))
+    _check_sizes(name, sizes, shared)
+    arguments = (ctypes.c_void_p * len(pointers))(*pointers)
+    failed = library.emulated_start(which, arguments, (ctypes.c_uint * 6)(*sizes), ctypes.c_size_t(shared), int(order == "reverse"))
+    if failed:
+        raise RuntimeError(f"{name}: {_with_text(library.emulated_message().decode(), code)}")
+
+
+def _check_sizes(name, sizes, shared):
+    most = (2**31 - 1, 65535, 65535, 1024, 1024, 64)
+    threads = sizes[3] * sizes[4] * sizes[5]
+    if any(not 0 < n <= limit for n, limit in zip(sizes, most, strict=True)) or threads > 1024 or not 0 <= shared <= 227 * 1024:
+        raise RuntimeError(f"{name}: no card launches grid={sizes[:3]}, block={sizes[3:]}, shared={shared}")
+
+
+def _with_text(message, code):
+    """The message, and the line of the kernel that it speaks of."""
+    _, found, rest = message.partition("line ")
+    number = rest.partition(":")[0]
+    lines = code.splitlines()
+    if found and number.isdigit() and int(number) <= len(lines):
+        return f"{message}\n    {lines[int(number) - 1].strip()}"
+    return message

@@ -1,0 +1,59 @@
+// What ptx.cuh offers, without a GPU: tensor-core products by the fragment layouts of the PTX manual, and
+// asynchronous copies that are done at once.
+#pragma once
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+namespace emulation {
+struct Fragments { unsigned a[4], b[2]; };
+
+inline float half_at(unsigned pair, int which) { return from_half(pair >> 16 * which); }
+inline float bfloat16_at(unsigned pair, int which) { return same_bits<float>(pair >> 16 * which << 16); }
+inline float tf32_at(unsigned x, int) { return same_bits<float>(x & ~0x1fffu); }
+
+// d += a b for a 16 x k tile of a and a k x 8 tile of b, shared out over the 32 lanes of a warp.
+// `packed` numbers lie in a register (2 for 16-bit types, 1 for tf32); k is 8 times that.
+template <int packed> void mma(const char* what, int line, float* d, const unsigned* a, const unsigned* b, float (*at)(unsigned, int)) {
+    Fragments mine = {{a[0], a[1], a[2], a[3]}, {b[0], b[1]}}, all[LANES];
+    Gathered gathered = gather(what, line, 0xffffffff, mine);
+    for (int i = 0; i < LANES; i++) all[i] = gathered.from<Fragments>(i);
+    int group = lane() / 4, place = lane() % 4;
+    for (int i = 0; i < 4; i++) {
+        int row = group + i / 2 * 8, column = place * 2 + i % 2;
+        float sum = d[i];
+        for (int k = 0; k < 8 * packed; k++) {
+            // lane row % 8 holds the row in four lanes, `packed` neighbours of k each; the rest in later registers
+            int holder = k / packed % 4, later = k / packed / 4, part = k % packed;
+            unsigned of_a = all[row % 8 * 4 + holder].a[row / 8 + 2 * later], of_b = all[column * 4 + holder].b[later];
+            sum += at(of_a, part) * at(of_b, part);
+        }
+        d[i] = sum;
+    }
+}
+}  // namespace emulation
+
+inline void mma_m16n8k16_f16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], int line = __builtin_LINE()) {
+    emulation::mma<2>("mma_m16n8k16_f16", line, d, a, b, emulation::half_at);
+}
+inline void mma_m16n8k16_bf16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], int line = __builtin_LINE()) {
+    emulation::mma<2>("mma_m16n8k16_bf16", line, d, a, b, emulation::bfloat16_at);
+}
+inline void mma_m16n8k8_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], int line = __builtin_LINE()) {
+    emulation::mma<1>("mma_m16n8k8_tf32", line, d, a, b, emulation::tf32_at);
+}
+
+// Nearest with 10 fraction bits, ties away from zero.
+inline unsigned to_tf32(float x) {
+    unsigned bits = emulation::same_bits<unsigned>(x);
+    if (x != x) return 0x7fffffff;
+    return isinf(x) ? bits : (bits + 0x1000) & ~0x1fffu;
+}
+
+// The copy is made now and seen by cp_async_wait; a kernel that reads before it waits is not caught.
+inline void cp_async_16(void* shared, const void* global, bool valid = true, int line = __builtin_LINE()) {
+    if ((size_t)shared % 16 || (valid && (size_t)global % 16)) emulation::fail("line %d: cp_async_16 needs addresses in whole 16 bytes", line);
+    if (valid) memcpy(shared, global, 16);
+    else memset(shared, 0, 16);
+}
+inline void cp_async_commit() {}
+template <int N> void cp_async_wait() {}
