@@ -49,18 +49,22 @@ def device(request):
     return request.config.getoption("--device")
 
 
-@pytest.fixture(name="stand_in")
 def _stand_in(request):
-    """CuPy's place taken by tests/stand_in, empty and with an empty ledger; `import cupy` finds it.
+    """CuPy's place taken by tests/stand_in, with an empty ledger; `import cupy` finds it, and g++ its kernels.
 
     With `--device cuda` the real CuPy is there and stays: then this is None, and what a test wants of the
     ledger it asks only `if stand_in`.
     """
-    if request.config.getoption("--device") != "cpu" and not request.config.getoption("--stand-in-gpu"):
+    always = request.config.getoption("--stand-in-gpu")
+    if request.config.getoption("--device") != "cpu" and not always:
         yield None
         return
     if not stand_in.available():
         pytest.skip("CUDA kernels are emulated by g++, which is not installed")
     stand_in.install()
     yield stand_in
-    stand_in.reset() if request.config.getoption("--stand-in-gpu") else stand_in.remove()
+    stand_in.reset() if always else stand_in.remove()
+
+
+one_stand_in = pytest.fixture(name="stand_in")(_stand_in)
+module_stand_in = pytest.fixture(name="stand_in_module", scope="module")(_stand_in)

@@ -10,8 +10,9 @@ import sys
 import types
 
 import numpy as np
+import stand_in_blas
 
-from . import arrays, compile, functions, memory, modules, streams
+from . import arrays, compile, functions, memory, modules, project, streams
 from .cuda_module import cuda, cupyx
 from .settings import ledger, settings
 
@@ -30,7 +31,7 @@ class _Cupy(types.ModuleType):
 
 
 cupy = _Cupy("cupy")
-cupy.__version__ = "14.2.0"
+cupy.__version__, cupy.__file__ = "14.2.0", __file__  # its lines are not the user's
 cupy.ndarray, cupy.ufunc, cupy.cuda = arrays.ndarray, functions.ufunc, cuda
 cupy.RawModule, cupy.RawKernel = modules.RawModule, modules.RawKernel
 cupy.get_default_memory_pool = lambda: memory.process.pool
@@ -44,19 +45,26 @@ NAMES = {
 
 def install():
     """From now on `import cupy` finds this."""
-    reset()
     sys.modules.update(NAMES)
+    project.use_blas()
+    reset()
+    stand_in_blas.install()
 
 
 def remove():
     """From now on it does not."""
+    reset()
+    project.use_blas(False)
     for name in NAMES:
         sys.modules.pop(name, None)
+    stand_in_blas.remove()
 
 
 def reset():
     """As in a new process: the default stream and pool, an empty ledger."""
     streams.reset()
     memory.reset()
+    project.forget()
     ledger.clear()
     settings.__dict__.clear()
+    stand_in_blas.forget()
