@@ -9,8 +9,6 @@ import ctypes
 import stand_in_blas
 from minigrad_kernels.cuda import cublas
 
-from minigrad.engine import flags, gpu
-
 from .settings import ledger
 from .streams import current_stream, submit
 
@@ -24,6 +22,8 @@ find = cublas._find
 
 def forget():
     """No words of checks, no handles, CuPy not yet loaded."""
+    from minigrad.engine import flags, gpu
+
     flags.forget()
     gpu._Process.cupy = None
     cublas.use(None)

@@ -32,7 +32,7 @@ struct Meeting {
     const char* what;
     alignas(16) unsigned char brought[2][LANES][BRINGS];
 };
-struct Warp { Meeting meetings[MEETINGS]; };
+struct Warp { Meeting meetings[MEETINGS]; unsigned live; };  // live: the lanes that have not ended
 
 static Fiber fibers[MOST_THREADS], *idle[MOST_THREADS];
 static Thread threads[MOST_THREADS], *me;
@@ -94,20 +94,14 @@ static void run(Thread* thread) {
         if (!me->fiber->alive) enter_new(me->fiber);
         _longjmp(me->fiber->at, 1);
     }
-    if (me->state == ENDED) idle[idle_count++] = me->fiber;
+    if (me->state != ENDED) return;
+    idle[idle_count++] = me->fiber;
+    warps[me->number / LANES].live &= ~(1u << me->number % LANES);
 }
 
 // ---- meetings of a warp
 
-inline unsigned lanes_of(int warp, bool (*chosen)(const Thread&)) {
-    unsigned bits = 0;
-    for (int lane = 0; lane < LANES && warp * LANES + lane < count; lane++)
-        if (chosen(threads[warp * LANES + lane])) bits |= 1u << lane;
-    return bits;
-}
-inline unsigned live(int warp) {
-    return lanes_of(warp, [](const Thread& t) { return t.state != ENDED; });
-}
+inline unsigned live(int warp) { return warps[warp].live; }
 
 inline void close(int warp, Meeting& m) {
     m.present[m.round & 1] = m.arrived;
@@ -147,7 +141,7 @@ template <typename T> inline Gathered gather(const char* what, int line, unsigne
     memcpy(m->brought[m->round & 1][lane], &mine, sizeof mine);
     m->arrived |= 1u << lane;
     Gathered all{m, m->round};
-    if ((m->arrived & live(warp)) == (mask & live(warp))) {
+    if (m->arrived == (mask & live(warp))) {
         close(warp, *m);
     } else {
         me->line = line, me->what = what;
@@ -218,8 +212,11 @@ static void run_block() {
     memset(dynamic_shared, 0xff, dynamic_shared_bytes + CANARY);  // NaN, and no number that a kernel expects
     int n = (count + LANES - 1) / LANES;
     for (int i = 0; i < count; i++) threads[i].state = READY, threads[i].fiber = nullptr, threads[i].line = 0;
-    for (int w = 0; w < n; w++)
+    for (int w = 0; w < n; w++) {
+        int lanes = count - w * LANES;
+        warps[w].live = lanes < LANES ? (1u << lanes) - 1 : ~0u;
         for (Meeting& m : warps[w].meetings) m.mask = m.arrived = 0;
+    }
     do
         for (int w = 0; w < n; w++) run_warp(order ? n - 1 - w : w);
     while (open_barrier());
