@@ -26,6 +26,8 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "elu": ("activation", 0, "efEd"), "elu.x": ("activation", 0, "efEd"),
     "adam": ("optim", 0, "efE"), "sgd": ("optim", 0, "efE"),
     "softplus": ("activation", 0, "efEd"), "softplus.x": ("activation", 0, "efEd"),
+    "attention": ("attention", 0, "efE"), "attention.joint": ("attention", 0, "efE"),
+    "packed_attention": ("attention", 0, "efE"), "packed_attention.joint": ("attention", 0, "efE"),
 }  # fmt: skip
 
 

@@ -1,0 +1,66 @@
+// Where the matrices of one call of attention lie, and what a score is. Shared by all attention kernels.
+//
+// Leading axes are two, `outer` and `inner`; a distance of 0 repeats a matrix (a bias for all heads, a key for a
+// group of queries). So heads are read where a projection has left them, and nothing is copied.
+#include "common.cuh"
+
+struct Place {
+    long long outer, inner, row, column;  // distances in elements
+    __device__ long long item(long long number, long long inners) const {
+        return number / inners * outer + number % inners * inner;
+    }
+};
+
+struct Layout {
+    Place q, k, v, bias, mask, y, g, dq, dk, dv;
+    long long items, inners, queries, keys, depth, deep;  // depth: of queries and keys; deep: of values
+};
+
+__device__ inline float infinity() { return __int_as_float(0x7f800000); }
+__device__ inline bool is_finite(float x) { return x - x == 0; }
+__device__ inline float finite_or_0(float x) { return is_finite(x) ? x : 0.0f; }
+
+// Scores of one item. What takes no part gets -inf by addition, so that NaN stays.
+template <typename T> struct Scores {
+    const T* bias;
+    const bool* mask;
+    long long bias_row, bias_column, mask_row, mask_column, queries, keys;
+    float scale;
+    bool causal;
+
+    __device__ Scores(const Layout& at, long long item, const T* bias, const bool* mask, float scale, bool causal)
+        : bias(bias ? bias + at.bias.item(item, at.inners) : nullptr),
+          mask(mask ? mask + at.mask.item(item, at.inners) : nullptr),
+          bias_row(at.bias.row), bias_column(at.bias.column), mask_row(at.mask.row), mask_column(at.mask.column),
+          queries(at.queries), keys(at.keys), scale(scale), causal(causal) {}
+
+    // Whether a tile of `width` keys has some that lie beyond the last one or above the diagonal.
+    __device__ bool cuts(long long query, long long key, int width) const {
+        return key + width > keys || (causal && key + width - 1 > query);
+    }
+
+    // Products become scores. query(i, j) and key(i, j) tell which ones s[i][j] belongs to.
+    template <int I, int J, typename Query, typename Key>
+    __device__ void operator()(float (&s)[I][J], Query query, Key key, bool cut) const {
+#define EACH                       \
+    _Pragma("unroll") for (int i = 0; i < I; i++) \
+        _Pragma("unroll") for (int j = 0; j < J; j++)
+        EACH s[i][j] *= scale;
+        if (bias) EACH if (query(i, j) < queries && key(i, j) < keys)
+            s[i][j] += wide(bias[query(i, j) * bias_row + key(i, j) * bias_column]);
+        if (mask) EACH if (query(i, j) < queries && key(i, j) < keys && !mask[query(i, j) * mask_row + key(i, j) * mask_column])
+            s[i][j] -= infinity();
+        if (cut) EACH s[i][j] = key(i, j) >= keys ? -infinity() : causal && key(i, j) > query(i, j) ? s[i][j] - infinity() : s[i][j];
+#undef EACH
+    }
+};
+
+// The block of rows that this thread block works on, and its item. The longest walks of a causal call begin first.
+struct Job {
+    long long item, first;
+    __device__ Job(long long rows, int M, bool backwards) {
+        long long blocks = ceil_div(rows, M), block = blockIdx.x % blocks;
+        item = blockIdx.x / blocks;
+        first = (backwards ? blocks - 1 - block : block) * M;
+    }
+};
