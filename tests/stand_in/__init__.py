@@ -10,7 +10,6 @@ import sys
 import types
 
 import numpy as np
-import stand_in_blas
 
 from . import arrays, compile, functions, memory, modules, project, streams
 from .cuda_module import cuda, cupyx
@@ -48,7 +47,6 @@ def install():
     sys.modules.update(NAMES)
     project.use_blas()
     reset()
-    stand_in_blas.install()
 
 
 def remove():
@@ -57,7 +55,6 @@ def remove():
     project.use_blas(False)
     for name in NAMES:
         sys.modules.pop(name, None)
-    stand_in_blas.remove()
 
 
 def reset():
@@ -67,4 +64,3 @@ def reset():
     project.forget()
     ledger.clear()
     settings.__dict__.clear()
-    stand_in_blas.forget()

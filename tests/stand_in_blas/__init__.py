@@ -1,4 +1,4 @@
-"""A stand-in for cuBLAS on host memory: `blas()` compiles it (once) and gives its path and what it was asked."""
+"""A stand-in for cuBLAS on host memory: compiled once, `asked()` what it was asked, `fail()` plants an error."""
 
 import ctypes
 import functools

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-__all__ = ["CublasError", "Epilogue", "Library", "library", "use", "using", "when_changed"]
+__all__ = ["CublasError", "Epilogue", "Library", "forget", "library", "use", "using", "when_changed"]
 
 # ---------------------------------------------------------------- numbers of the headers
 
@@ -186,13 +186,18 @@ def using(path: str, lt_path: str | None = None) -> Iterator[Library]:
 
 def _choose(chosen: Library | None) -> None:
     _Process.library = chosen
-    for forget in _Process.on_change:
-        forget()
+    forget()
 
 
-def when_changed(forget: Callable[[], None]) -> None:
-    """Call `forget` whenever another library is chosen."""
-    _Process.on_change.append(forget)
+def forget() -> None:
+    """Drop this thread's handles and their workspaces; new ones are made when they are wanted."""
+    for drop in _Process.on_change:
+        drop()
+
+
+def when_changed(drop: Callable[[], None]) -> None:
+    """Call `drop` whenever another library is chosen."""
+    _Process.on_change.append(drop)
 
 
 def _find() -> Library:
