@@ -24,12 +24,22 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "silu": ("activation", 0, "efEd"), "silu.x": ("activation", 0, "efEd"),
     "leaky_relu": ("activation", 0, "efEd"), "leaky_relu.x": ("activation", 0, "efEd"),
     "elu": ("activation", 0, "efEd"), "elu.x": ("activation", 0, "efEd"),
+    "put_add": ("index", 0, "efEd"),
     "matmul": ("linalg", 0, "efEd"), "linear": ("linalg", 0, "efEd"), "linear.x": ("linalg", 0, "efEd"),
     "linear.weight": ("linalg", 0, "efEd"), "linear.bias": ("linalg", 0, "efEd"),
     "adam": ("optim", 0, "efE"), "sgd": ("optim", 0, "efE"),
     "softplus": ("activation", 0, "efEd"), "softplus.x": ("activation", 0, "efEd"),
     "attention": ("attention", 0, "efE"), "attention.joint": ("attention", 0, "efE"),
     "packed_attention": ("attention", 0, "efE"), "packed_attention.joint": ("attention", 0, "efE"),
+    "lstm_sequence": ("recurrent", 0, "efE"), "lstm_sequence.joint": ("recurrent", 0, "efE"),
+    "gru_sequence": ("recurrent", 0, "efE"), "gru_sequence.joint": ("recurrent", 0, "efE"),
+    "rnn_sequence": ("recurrent", 0, "efE"), "rnn_sequence.joint": ("recurrent", 0, "efE"),
+    "softmax": ("softmax", 0, "efEd"), "softmax.x": ("softmax", 0, "efEd"),
+    "log_softmax": ("softmax", 0, "efEd"), "log_softmax.x": ("softmax", 0, "efEd"),
+    "cross_entropy": ("softmax", 0, "efEd"),
+    "check_range": ("check", 0, "efEd"),
+    "random_words": ("random", 0, ""), "random_uniform": ("random", 0, "efEd"), "dropout": ("random", 0, "efEd"),
+    "conv": ("conv", 0, "efE"), "conv_grad_x": ("conv", 0, "efE"), "conv_grad_w": ("conv", 0, "efE"),
 }  # fmt: skip
 
 

@@ -1,0 +1,138 @@
+"""Launches of softmax.cu: softmax and its logarithm along any axis, and cross-entropy with its slope."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .launch import ceil_div, ctype, launch, library
+from .lines import FLOATS, KINDS, Lines, accumulator, lines_of
+
+__all__ = ["INSTANCES", "cross_entropy", "log_softmax", "log_softmax_x", "softmax", "softmax_x"]
+
+_WIDE = {t: "double" if t == "double" else "float" for t in FLOATS}
+INSTANCES = (
+    *[f"softmax_{way}<{t}, {kind}>" for way in ("forward", "backward") for t in FLOATS for kind in KINDS],
+    *[f"cross_entropy_forward<{t}, {_WIDE[t]}, {kind}>" for t in FLOATS for kind in KINDS],
+    *[f"label_mass<{t}, {_WIDE[t]}>" for t in FLOATS],
+    *[f"fold<{t}, {_WIDE[t]}>" for t in FLOATS],
+)
+THREADS, PIECE, PARTS = 512, 4096, 256  # of a sum: threads of a block, numbers to a block, most blocks
+
+
+def _lines(x: Any, axis: Any) -> Lines | None:
+    if not isinstance(axis, int) or not -x.ndim <= axis < x.ndim:
+        return None
+    return lines_of(x, (axis % x.ndim,))
+
+
+def _softmax(name: str, arrays: tuple, axis: int, logarithm: bool) -> Any:
+    """One kernel over arrays of one shape; the last says in which order memory is worked on."""
+    last = arrays[-1]
+    lines = _lines(last, axis)
+    if lines is None or any(a.shape != last.shape or a.dtype != last.dtype for a in arrays):
+        return NotImplemented
+    out = lines.new(last)
+    args = (*[lines.memory(a) for a in arrays], out, lines.many, lines.n, lines.inner, logarithm)
+    launch("softmax", f"{name}<{ctype(last.dtype)}, {lines.kind}>", lines.blocks, lines.threads, args)
+    return lines.back(out)
+
+
+def softmax(x: Any, *, axis: int = -1) -> Any:
+    """e^x_i / sum_j e^x_j."""
+    return _softmax("softmax_forward", (x,), axis, False)
+
+
+def softmax_x(g: Any, y: Any, *, axis: int = -1) -> Any:
+    """y (g - <g, y>)."""
+    return _softmax("softmax_backward", (g, y), axis, False)
+
+
+def log_softmax(x: Any, *, axis: int = -1) -> Any:
+    """x_i - log sum_j e^x_j."""
+    return _softmax("softmax_forward", (x,), axis, True)
+
+
+def log_softmax_x(g: Any, y: Any, *, axis: int = -1) -> Any:
+    """g - e^y sum g."""
+    return _softmax("softmax_backward", (g, y), axis, True)
+
+
+# ---------------------------------------------------------------- cross-entropy
+
+
+def _is_ours(x: Any, target: Any, weight: Any, reduction: str) -> bool:
+    """Scores (N, C, ...), whole labels (N, ...), a weight for each class; the readable text names errors."""
+    fits = x.ndim > 1 and target.dtype.kind in "iu" and target.shape == (x.shape[0], *x.shape[2:])
+    fits = fits and reduction in ("mean", "sum", "none")
+    return fits and (weight is None or (weight.shape == x.shape[1:2] and weight.dtype.kind != "c"))
+
+
+def cross_entropy(
+    x: Any, target: Any, weight: Any = None, *, reduction: str = "mean", ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+) -> Any:  # fmt: skip
+    """-log softmax(x)[target], and its slope. The mean's divisor stays on the device.
+
+    An impossible label reads nothing: its loss is NaN, its slope 0. Who calls sees to it that it is told.
+    """
+    lines = _lines(x, 1) if _is_ours(x, target, weight, reduction) else None
+    if lines is None:
+        return NotImplemented
+    labels, places = _in_order(target.astype("int64", copy=False), lines)
+    given = None if weight is None else library(x).ascontiguousarray(weight.astype(x.dtype, copy=False))
+    t, wide = ctype(x.dtype), accumulator(x.dtype)
+    total = "float64" if wide == "double" else "float32"
+    mass = None
+    if reduction == "mean":
+        mass = _mass(x, labels, given, ignore_index, (t, wide), total)
+    losses, slope = library(x).empty(lines.many, total), lines.new(x)
+    arrays, sizes = (lines.memory(x), labels, given, mass, losses, slope), (lines.many, lines.n, lines.inner)
+    kernel = f"cross_entropy_forward<{t}, {wide}, {lines.kind}>"
+    args = (*arrays, *sizes, ignore_index, float(label_smoothing))
+    launch("softmax", kernel, lines.blocks, lines.threads, args)
+    saved = (lines.back(slope),)
+    if reduction == "none":
+        return places(losses.astype(x.dtype, copy=False)), saved
+    return _folded(losses, mass, x, (t, wide), total), saved
+
+
+def _in_order(target: Any, lines: Lines) -> tuple[Any, Any]:
+    """Labels in the order of the lines, and what puts one number to a line back into its place."""
+    order = [axis - (axis > 1) for axis in lines.order if axis != 1]
+    back = sorted(range(len(order)), key=order.__getitem__)
+    shape = [target.shape[axis] for axis in order]
+    labels = library(target).ascontiguousarray(target.transpose(order))
+    return labels, lambda v: v.reshape(shape).transpose(back)
+
+
+def _blocks(n: int) -> int:
+    return min(PARTS, ceil_div(n, PIECE))
+
+
+def _mass(x: Any, labels: Any, weight: Any, ignored: int, types: tuple, total: str) -> Any:
+    """What all labels count together: one number on the device."""
+    n = labels.size
+    parts = library(x).empty(_blocks(n), total)
+    args = (labels, weight, parts, n, x.shape[1], ignored)
+    launch("softmax", f"label_mass<{types[0]}, {types[1]}>", len(parts), THREADS, args)
+    return _sum(parts, None, (types[1], types[1]), total)
+
+
+def _folded(losses: Any, mass: Any, x: Any, types: tuple, total: str) -> Any:
+    """The sum of the losses, over their mass if there is one: an array without axes."""
+    n = losses.size
+    if _blocks(n) > 1:
+        parts = library(x).empty(_blocks(n), total)
+        kernel = f"fold<{types[1]}, {types[1]}>"
+        launch("softmax", kernel, len(parts), THREADS, (losses, None, parts, n))
+        losses = parts
+    return _sum(losses, mass, types, x.dtype).reshape(())
+
+
+def _sum(parts: Any, divisor: Any, types: tuple, dtype: Any) -> Any:
+    """All parts added up in one block, or the one there is."""
+    if len(parts) == 1 and divisor is None and parts.dtype == dtype:
+        return parts
+    out = library(parts).empty(1, dtype)
+    launch("softmax", f"fold<{types[0]}, {types[1]}>", 1, THREADS, (parts, divisor, out, len(parts)))
+    return out
