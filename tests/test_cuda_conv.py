@@ -1,0 +1,153 @@
+"""Convolution on the GPU against the readable text: three directions, any sizes, strides, dilations, groups, borders."""
+
+import numpy as np
+import pytest
+from cuda_cases import close, from_gpu, on_gpu, took, watched
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad.engine.backend import as_dtype
+from minigrad.ops import conv as ops
+from minigrad_kernels.cuda import conv as kernels
+
+QUICK = settings(
+    max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def numbers(seed, shape, dtype="float32", layout="last"):
+    """Numbers of that dtype: batch last in memory, batch first, or every second channel of a larger array."""
+    rng = np.random.default_rng(seed)
+    if layout == "gaps":
+        return rng.standard_normal((shape[0], 2 * shape[1], *shape[2:])).astype(as_dtype(dtype))[:, ::2]
+    x = rng.standard_normal(shape).astype(as_dtype(dtype))
+    return x if layout == "first" else np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 0, -1)), -1, 0)
+
+
+def sent(x):
+    """The array on the GPU, with its own strides."""
+    moved = on_gpu(np.moveaxis(x, 0, -1))
+    return moved.transpose(-1, *range(x.ndim - 1))
+
+
+def same(fast, plain, dtype, batch_last=True):
+    assert fast is not NotImplemented
+    assert fast.shape == plain.shape and str(fast.dtype) == dtype
+    memory = fast.transpose(*range(1, fast.ndim), 0) if batch_last else fast
+    assert memory.flags.c_contiguous  # as the next layer wants it
+    close(from_gpu(fast), plain, dtype)
+
+
+def check(x, w, bias, how, dtype="float32"):
+    """Forward and both gradients, by the kernels and (in float32) by the text."""
+    wide = [None if a is None else a.astype(np.float32) for a in (x, w, bias)]
+    with mg.reference_mode():
+        y = ops.conv(*wide, **how)
+        g = numbers(9, y.shape, dtype)
+        gx = ops.conv_grad_x(g.astype(np.float32), wide[1], x_shape=x.shape, **how)
+        gw = ops.conv_grad_w(g.astype(np.float32), wide[0], w_shape=w.shape, **how)
+    x, w, bias, g = sent(x), on_gpu(w), None if bias is None else on_gpu(bias), sent(g)
+    same(kernels.conv(x, w, bias, **how), y, dtype)
+    same(kernels.conv_grad_x(g, w, x_shape=x.shape, **how), gx, dtype)
+    same(kernels.conv_grad_w(g, x, w_shape=w.shape, **how), gw, dtype, batch_last=False)
+
+
+def check_sizes(x_shape, w_shape, how, dtype="float32", layout="last"):
+    check(numbers(0, x_shape, dtype, layout), numbers(1, w_shape, dtype, "first"), numbers(2, w_shape[:1], dtype, "first"), how, dtype)
+
+
+def settings_of(dims, stride=1, padding=0, dilation=1, groups=1):
+    pairs = ((padding, padding),) * dims if isinstance(padding, int) else padding
+    return {"stride": (stride,) * dims, "padding": pairs, "dilation": (dilation,) * dims, "groups": groups}
+
+
+@st.composite
+def convolutions(draw):
+    dims = draw(st.sampled_from([1, 2, 2, 3]))
+    each = lambda least, most: tuple(draw(st.integers(least, most)) for _ in range(dims))
+    kernel, stride, dilation, groups = each(1, 3), each(1, 4), each(1, 3), draw(st.sampled_from([1, 1, 2, 3]))
+    padding = tuple((draw(st.integers(0, 3)), draw(st.integers(0, 3))) for _ in range(dims))
+    least = [max(1, d * (k - 1) + 1 - sum(p)) for d, k, p in zip(dilation, kernel, padding, strict=True)]
+    lengths = tuple(draw(st.integers(n, n + 9 // dims)) for n in least)
+    ins, outs, batch = draw(st.sampled_from([1, 2, 3])), draw(st.sampled_from([1, 2, 5])), draw(st.sampled_from([1, 3, 4, 8, 33]))
+    how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    return (batch, ins * groups, *lengths), (outs * groups, ins, *kernel), how, draw(st.sampled_from(["last", "first", "gaps"]))
+
+
+@given(convolutions())
+@QUICK
+def test_any_convolution(stand_in, c):
+    x_shape, w_shape, how, layout = c
+    check_sizes(x_shape, w_shape, how, layout=layout)
+
+
+LAYERS = [  # x, w, settings: several tiles of filters, of columns, of the depth; every tile of the table
+    ((8, 5, 6, 7), (130, 5, 3, 3), settings_of(2, padding=1)),
+    ((33, 20, 9), (70, 10, 3), settings_of(1, 2, ((1, 2),), groups=2)),
+    ((4, 6, 5, 4, 6), (8, 3, 2, 3, 2), settings_of(3, padding=1, groups=2)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("x_shape", "w_shape", "how"), LAYERS)
+def test_larger_layers(stand_in, x_shape, w_shape, how):
+    check_sizes(x_shape, w_shape, how)
+
+
+@pytest.mark.parametrize("tile", kernels.TILES)
+def test_every_tile(stand_in, monkeypatch, tile):
+    monkeypatch.setattr(kernels, "TILES", (tile,))
+    check_sizes((12, 9, 5, 5), (140, 9, 3, 3), settings_of(2, 1, 1))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_sixteen_bits(stand_in, dtype):
+    check_sizes((16, 6, 5, 5), (70, 3, 3, 3), settings_of(2, 1, 1, groups=2), dtype)
+    check_sizes((5, 4, 7), (3, 4, 3), settings_of(1, 2, ((2, 1),)), dtype)
+
+
+HOW = settings_of(1)
+
+
+@pytest.mark.parametrize(
+    ("x", "w", "bias"),
+    [((2, 3, 8), (4, 2, 3), None), ((2, 3, 2), (4, 3, 3), None), ((0, 3, 8), (4, 3, 3), None), ((2, 3, 8), (4, 3, 3), (3,)), ((2, 3, 8), (4, 3, 3), (4, 1))],
+)
+def test_what_does_not_fit_is_left_to_the_text(stand_in, x, w, bias):
+    x, w, bias = (a and on_gpu(np.ones(a, np.float32)) for a in (x, w, bias))
+    assert kernels.conv(x, w, bias, **HOW) is NotImplemented
+
+
+def test_gradients_that_do_not_fit_are_left_to_the_text(stand_in):
+    g, w, x = (on_gpu(np.ones(shape, np.float32)) for shape in ((2, 4, 6), (4, 3, 3), (2, 3, 8)))
+    for shape in [(2, 3, 9), (1, 3, 8), (2, 4, 8)]:
+        assert kernels.conv_grad_x(g, w, x_shape=shape, **HOW) is NotImplemented
+    assert kernels.conv_grad_x(g, w.astype(np.float16), x_shape=(2, 3, 8), **HOW) is NotImplemented
+    assert kernels.conv_grad_w(g[:, :3], x, w_shape=(4, 3, 3), **HOW) is NotImplemented
+
+
+def test_layers_find_their_kernels(stand_in):
+    names = ("conv", "conv_grad_x", "conv_grad_w")
+    x, w, b = numbers(0, (4, 3, 6, 6)), numbers(1, (5, 3, 3, 3), layout="first"), numbers(2, (5,), layout="first")
+
+    def step(*arrays):
+        x, w, b = (mg.Tensor(a).requires_grad_() for a in arrays)
+        (mg.nn.functional.conv2d(x, w, b, stride=2, padding=1) ** 2).sum().backward()
+        return x.grad.data, w.grad.data, b.grad.data
+
+    with mg.reference_mode():
+        expected = step(x, w, b)
+    with watched(*names) as made:
+        got = step(on_gpu(x), on_gpu(w), on_gpu(b))
+    assert took(made) and all(made.values())
+    for fast, plain in zip(got, expected, strict=True):
+        close(from_gpu(fast), plain)
+
+
+def test_nan_and_infinity_stay_where_they_fall(stand_in):
+    x = np.zeros((16, 1, 5), np.float32)
+    x[0, 0, 1], x[1, 0, 3] = np.nan, np.inf
+    y = kernels.conv(on_gpu(x), on_gpu(np.ones((1, 1, 3), np.float32)), **settings_of(1, padding=1))
+    y = from_gpu(y)
+    assert np.isnan(y[0, 0]).tolist() == [True, True, True, False, False]
+    assert np.isinf(y[1, 0]).tolist() == [False, False, True, True, True] and not y[2:].any()
