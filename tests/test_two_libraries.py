@@ -1,4 +1,4 @@
-"""The same program on two array libraries, without a GPU: CuPy's place is taken by tests/stand_in_cupy.py.
+"""The same program on two array libraries, without a GPU: CuPy's place is taken by tests/stand_in.
 
 What NumPy and CuPy differ in (arrays of the one are none of the other's, nothing is converted silently) is what
 a program written on a machine without a GPU gets wrong. Each test runs in a process of its own.
@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 def run(program):
     path = os.pathsep.join([str(HERE), *sys.path])
-    command = [sys.executable, "-c", "import stand_in_cupy\nstand_in_cupy.install()\n" + program]
+    command = [sys.executable, "-c", "import stand_in\nstand_in.install()\n" + program]
     ran = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
     assert ran.returncode == 0, ran.stderr[-2000:]
     return ran.stdout
