@@ -1,6 +1,6 @@
-// The instructions that CUDA C++ has no words for: tensor-core products and asynchronous copies to shared memory.
+// The instructions that CUDA C++ has no words for: tensor-core products, and how their factors come to them.
 //
-// Both came with sm_80. HAS_MMA says whether they are there; a kernel chooses its other way by `#if HAS_MMA`.
+// Most came with sm_80. HAS_MMA says whether they are there; a kernel chooses its other way by `#if HAS_MMA`.
 // Fragments are laid out over the lanes of a warp as the PTX manual draws them under mma.m16n8k16 and mma.m16n8k8.
 #if !defined(__CUDACC__)
 #define HAS_MMA 1
@@ -42,6 +42,25 @@ __device__ inline void cp_async_commit() { asm volatile("cp.async.commit_group;"
 
 // Waits until at most N of the groups committed last are under way; other threads' copies need __syncthreads too.
 template <int N> __device__ inline void cp_async_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
+
+// Four 8 x 8 matrices of 16-bit numbers from shared memory: lane i tells where row i % 8 of matrix i / 8 begins.
+// Register m gets of matrix m what an mma fragment holds: row lane / 4, columns 2 (lane % 4) and the next; with
+// `_trans`, rows 2 (lane % 4) and the next of column lane / 4.
+#define LDMATRIX(name, how)                                                                                 \
+    __device__ inline void name(unsigned (&r)[4], const void* row) {                                        \
+        unsigned from = static_cast<unsigned>(__cvta_generic_to_shared(row));                               \
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4" how ".shared.b16 {%0,%1,%2,%3}, [%4];"                 \
+                     : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(from) : "memory");              \
+    }
+LDMATRIX(ldmatrix_x4, "")
+LDMATRIX(ldmatrix_x4_trans, ".trans")
+
+// 2^x to 2 units of the last place; results below 2^-126 become 0.
+__device__ inline float exp2_approx(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
 #else
 #define HAS_MMA 0
 #endif

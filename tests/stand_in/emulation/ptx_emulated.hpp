@@ -57,3 +57,25 @@ inline void cp_async_16(void* shared, const void* global, bool valid = true, int
 }
 inline void cp_async_commit() {}
 template <int N> void cp_async_wait() {}
+
+namespace emulation {
+inline void ldmatrix(const char* what, int line, unsigned* r, const void* row, bool transposed) {
+    if ((size_t)row % 16) fail("line %d: %s needs rows at whole 16 bytes", line, what);
+    Gathered all = gather(what, line, 0xffffffff, (const unsigned short*)row);
+    int group = lane() / 4, place = lane() % 4;
+    for (int m = 0; m < 4; m++) {
+        const unsigned short *one = all.from<const unsigned short*>(m * 8 + (transposed ? 2 * place : group)), *next = one;
+        if (transposed) next = all.from<const unsigned short*>(m * 8 + 2 * place + 1);
+        r[m] = transposed ? one[group] | unsigned(next[group]) << 16 : one[2 * place] | unsigned(next[2 * place + 1]) << 16;
+    }
+    gather(what, line, 0xffffffff, 0);  // all have read before one writes there
+}
+}  // namespace emulation
+
+inline void ldmatrix_x4(unsigned (&r)[4], const void* row, int line = __builtin_LINE()) {
+    emulation::ldmatrix("ldmatrix_x4", line, r, row, false);
+}
+inline void ldmatrix_x4_trans(unsigned (&r)[4], const void* row, int line = __builtin_LINE()) {
+    emulation::ldmatrix("ldmatrix_x4_trans", line, r, row, true);
+}
+inline float exp2_approx(float x) { return exp2f(x); }
