@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from .engine import backend
+from .engine import backend, gpu
 from .engine import random as stream
 
-is_available, synchronize = backend.cuda_is_available, backend.synchronize
+is_available, synchronize = gpu.cuda_is_available, backend.synchronize
 manual_seed = manual_seed_all = stream.manual_seed  # one stream serves every device

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .engine.backend import cuda_is_available
+from .engine.gpu import cuda_is_available
 
 
 class Finding(NamedTuple):

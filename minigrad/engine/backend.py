@@ -1,18 +1,21 @@
-"""Devices and dtypes: the one file that knows there are two array libraries.
+"""Devices and dtypes: the file that knows there are two array libraries.
 
 Every op receives `xp`, the library its arrays belong to: NumPy on the CPU, CuPy on a GPU.
-What the two do differently lives here, one named function each; no other file names CuPy.
+What the two do differently lives here, one named function each; only gpu.py, which loads it, names CuPy.
 """
 
 from __future__ import annotations
 
-import importlib
+import collections
 import re
 import threading
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from . import flags
+from .gpu import at_device, library_of, load_cupy, loaded
 
 __all__ = [
     "Device", "default_device", "default_dtype", "device", "is_float", "set_default_device",
@@ -42,7 +45,7 @@ class Device:
         if not found:
             raise ValueError(f"device: expected 'cpu', 'cuda' or 'cuda:N', got {name!r}")
         self.kind = found[1]
-        self.index = int(found[2] or 0)
+        self.index = int(found[2]) if found[2] else _defaults.gpu if self.kind == "cuda" else 0
         if self.kind == "cpu" and self.index:
             raise ValueError(f"device: there is one CPU device, got {name!r}; use 'cpu'")
 
@@ -72,12 +75,12 @@ class Device:
         return self
 
     def __exit__(self, *error: object) -> None:
-        _defaults.device = _defaults.formers.pop()
+        set_default_device(_defaults.formers.pop())
 
     @property
     def xp(self) -> ModuleType:
         """The array library of this device; TypeError if it cannot be used here."""
-        return np if self.kind == "cpu" else load_cupy()
+        return np if self.kind == "cpu" else at_device(self.index)
 
 
 CPU = Device("cpu")
@@ -87,6 +90,7 @@ device = Device  # PyTorch's name
 class _PerThread(threading.local):
     def __init__(self) -> None:
         self.device: Device = CPU
+        self.gpu = 0  # what "cuda" means: mg.cuda.set_device
         self.formers: list[Device] = []  # what the open `with device(...)` will restore
 
 
@@ -97,32 +101,6 @@ class _Process:
 _defaults = _PerThread()
 
 
-def load_cupy() -> ModuleType:
-    """Import CuPy and see that a GPU answers; TypeError saying what to do otherwise."""
-    try:
-        cupy = importlib.import_module("cupy")
-    except ImportError:
-        raise TypeError(
-            "device: 'cuda' needs CuPy, which is not installed; `minigrad doctor` prints the right command"
-        ) from None
-    try:
-        count = cupy.cuda.runtime.getDeviceCount()
-    except Exception as error:  # CuPy raises its own kinds for a missing driver
-        raise TypeError(f"device: 'cuda' is not usable here ({error}); run `minigrad doctor`") from None
-    if not count:
-        raise TypeError("device: no GPU is visible; use device='cpu' or run `minigrad doctor`")
-    return cupy
-
-
-def cuda_is_available() -> bool:
-    """True when CuPy is installed and a GPU answers."""
-    try:
-        load_cupy()
-    except TypeError:
-        return False
-    return True
-
-
 def default_device() -> Device:
     """Where new arrays are born (per thread)."""
     return _defaults.device
@@ -131,7 +109,7 @@ def default_device() -> Device:
 def set_default_device(name: str | Device) -> None:
     """Make `name` the place where new arrays are born, in this thread."""
     chosen = Device(name)
-    _ = chosen.xp  # an unusable device is refused now, not at the first array
+    _ = chosen.xp  # an unusable device is refused now, not at the first array; CuPy's arrays are born there
     _defaults.device = chosen
 
 
@@ -139,7 +117,7 @@ def xp_of(array: Array) -> ModuleType:
     """The library that `array` belongs to."""
     if isinstance(array, np.ndarray | np.generic):
         return np
-    return np if is_number(array) else importlib.import_module("cupy")
+    return np if is_number(array) else load_cupy()
 
 
 def device_of(array: Array) -> Device:
@@ -154,16 +132,19 @@ def to_device(array: Array, target: Device) -> Array:
     here = device_of(array)
     if here == target:
         return array
-    if target.kind == "cpu":
-        return array.get()
-    cupy = load_cupy()
-    with cupy.cuda.Device(target.index):
-        return cupy.array(array)
+    return to_numpy(array) if target.kind == "cpu" else target.xp.array(array)
 
 
 def to_numpy(array: Array) -> np.ndarray:
-    """The array on the CPU: itself if it is there, else one device-to-host copy."""
-    return array if isinstance(array, np.ndarray) else array.get()
+    """The array on the CPU: itself if it is there, else one device-to-host copy.
+
+    That waits for the GPU, so it is where wrong labels and indices are told (see flags.py).
+    """
+    if isinstance(array, np.ndarray):
+        return array
+    there = array.get()
+    flags.read()
+    return there
 
 
 # ---------------------------------------------------------------- dtypes
@@ -189,10 +170,22 @@ def as_dtype(dtype: Any) -> np.dtype:
     """A NumPy dtype from a name, a type or a dtype; TypeError otherwise."""
     if dtype is float:
         return _Process.dtype
+    if isinstance(dtype, str) and dtype == "bfloat16":
+        return _bfloat16()
     try:
         return np.dtype(dtype)
     except TypeError:
         raise TypeError(f"dtype: expected a name like 'float32', got {dtype!r}") from None
+
+
+def _bfloat16() -> np.dtype:
+    """NumPy's bfloat16 comes from a package, also for arrays on a GPU."""
+    try:
+        import ml_dtypes
+
+        return np.dtype(ml_dtypes.bfloat16)
+    except ImportError:
+        raise TypeError("dtype: 'bfloat16' needs the package ml_dtypes; pip install ml_dtypes") from None
 
 
 def default_dtype() -> np.dtype:
@@ -216,37 +209,58 @@ def scatter_add(xp: ModuleType, target: Array, index: Any, values: Array) -> Non
     if xp is np:
         np.add.at(target, index, values)
     else:
-        importlib.import_module("cupyx").scatter_add(target, index, values)
+        library_of("cupyx").scatter_add(target, index, values)
 
 
 def sum_runs(xp: ModuleType, rows: Array, starts: Array) -> Array:
-    """The sums of rows[starts[i] : starts[i + 1]], in an order of its own: the same bits every time.
+    """The sums of rows[starts[i] : starts[i + 1]], in an order of its own: the same bits every time."""
+    return np.add.reduceat(rows, starts, axis=0)
 
-    CuPy has no reduceat, and its atomic additions come in any order. There each row adds the sums
-    that end 1, 2, 4, ... rows before it, as far as they are of its run; the last row has them all.
+
+def running_sums(xp: ModuleType, rows: Array, runs: Array) -> Array:
+    """For each row the sum of its run (equal numbers in `runs`, sorted) up to it: the run's last has it all.
+
+    Where there is no reduceat, and atomic additions come in any order: each row adds the sums that end 1, 2,
+    4, ... rows before it, as far as they are of its run. How long the longest run is only the device knows,
+    so all log2(n) passes are made.
     """
-    if xp is np:
-        return np.add.reduceat(rows, starts, axis=0)
-    return scan_runs(xp, rows, starts)
-
-
-def scan_runs(xp: ModuleType, rows: Array, starts: Array) -> Array:
-    """sum_runs without reduceat."""
-    ends = xp.concatenate((starts[1:], xp.full(1, len(rows), starts.dtype)))
-    run = xp.zeros(len(rows), np.int64)
-    run[starts] = 1
-    age = xp.arange(len(rows)) - starts[xp.cumsum(run) - 1]  # rows since the run began
-    step, longest = 1, int((ends - starts).max())
-    while step < longest:
-        here = (age[step:] >= step).reshape(-1, *(1,) * (rows.ndim - 1))
+    step = 1
+    while step < len(rows):
+        here = (runs[step:] == runs[:-step]).reshape(-1, *(1,) * (rows.ndim - 1))
         before = xp.where(here, rows[:-step], xp.zeros((), rows.dtype))
         rows = xp.concatenate((rows[:step], rows[step:] + before))
         step *= 2
-    return rows[ends - 1]
+    return rows
+
+
+_constants: collections.OrderedDict[tuple, Array] = collections.OrderedDict()
+CONSTANTS = 256  # how many are kept
+
+
+def constant(xp: ModuleType, table: np.ndarray, dtype: Any = None) -> Array:
+    """A small table made by Python (positions, weights of pixels) where xp's arrays are: never written to.
+
+    It goes over once: the next call with the same numbers gets the array that is there already.
+    """
+    table = np.asarray(table, dtype)
+    if xp is np:
+        return table
+    key = (xp, xp.cuda.runtime.getDevice(), table.dtype, table.shape, table.tobytes())
+    found = _constants.get(key)
+    if found is None:
+        found = _constants[key] = xp.asarray(table)
+    _constants.move_to_end(key)
+    if len(_constants) > CONSTANTS:
+        _constants.popitem(last=False)
+    return found
 
 
 def check_index(xp: ModuleType, op: str, index: Array, size: int, axis: int) -> None:
-    """CuPy wraps an index out of range round silently; both devices raise here."""
+    """CuPy wraps an index out of range round silently: look, here or (at the next read) on the device."""
+    if not isinstance(index, np.ndarray):
+        text = f"{op}: index {{value}} is out of range for axis {axis} of size {size}"
+        flags.check_range(xp, index, -size, size - 1, IndexError, text)
+        return
     if index.size == 0:
         return
     low, high = int(index.min()), int(index.max())
@@ -256,6 +270,8 @@ def check_index(xp: ModuleType, op: str, index: Array, size: int, axis: int) -> 
 
 
 def synchronize() -> None:
-    """Wait for the GPU's queue; on the CPU there is nothing to wait for."""
-    if _defaults.device.kind == "cuda":
-        load_cupy().cuda.get_current_stream().synchronize()
+    """Wait for the GPU, and hear what it found wrong; without one there is nothing to wait for."""
+    cupy = loaded()
+    if cupy is not None:
+        cupy.cuda.get_current_stream().synchronize()
+        flags.read()

@@ -5,7 +5,7 @@ Word i of a stream is a pure function of (key, i): Philox4x64 with 10 rounds (Sa
 saved, replayed, entered anywhere, and split by keys, and no order of evaluation can change it.
 
 `philox()` below is the definition, in array arithmetic for either device. On the CPU the words
-come from NumPy's own Philox, which a test holds to the same bits.
+come from NumPy's own Philox, on a GPU from a kernel; tests hold both to the same bits.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import numpy as np
 
 from . import backend
 from .backend import Array, as_dtype
+from .kernels import kernel
+from .live import live
 
 __all__ = ["Generator", "get_state", "initial_seed", "manual_seed", "set_state"]
 
@@ -138,26 +140,51 @@ class Generator:
 
     # -- draws
 
+    def _advance(self, n: int) -> int:
+        """The place of the next n words; the stream moves on behind them."""
+        with self._lock:
+            start = self.position
+            self.position += int(n)
+        return start
+
+    def place(self, n: int) -> Array:
+        """(key0, key1, the number of the first of the next n words), for a kernel that makes them.
+
+        NumPy's uint64; while a CUDA graph is captured, on the device, anew for every replay.
+        """
+        return live(lambda: np.array((*self.key, self._advance(n) & MASK64), np.uint64), (3,), np.uint64)
+
     def bits(self, n: int, xp: Any = np) -> Array:
         """The next n words, uint64."""
         if not _whole(n) or n < 0:  # first of all: a refused draw must not move the stream
             raise ValueError(f"bits: expected a whole number >= 0 (n={n!r})")
-        with self._lock:
-            start = self.position
-            self.position += int(n)
-        return words(xp, self.key, start, n)
+        return self._bits(int(n), xp, None)
+
+    def _bits(self, n: int, xp: Any, y: Array | None, name: str = "random_words") -> Array:
+        """The next n words; or y, on a GPU, if the kernel of that name fills it from them."""
+        if xp is np:
+            return words(np, self.key, self._advance(n), n)
+        place, run = self.place(n), kernel(name, "cuda")
+        y = xp.empty(n, np.uint64) if y is None else y
+        if run is not None and run(y, place=place) is not NotImplemented:
+            return y
+        return words(xp, (int(place[0]), int(place[1])), int(place[2]), n)
 
     def random(self, shape: Any = (), dtype: Any = np.float64, xp: Any = np) -> Array:
         """Uniform in [0, 1): 53 random bits for float64, 24 for float32 (two from a word)."""
         shape = _lengths("random", shape)
         dtype, n = as_dtype(dtype), math.prod(shape)
-        if dtype == np.float64:
-            return ((self.bits(n, xp) >> xp.uint64(11)).astype(np.float64) * 2.0**-53).reshape(shape)
         if not backend.is_float(dtype):
             raise TypeError(f"random: expected a floating dtype (dtype={dtype})")
-        halves = self.bits((n + 1) // 2, xp).view(np.uint32)[:n]  # low half first: little-endian, as on GPUs
+        y = xp.empty(shape, dtype) if xp is not np else None
+        bits = self._bits(n if dtype == np.float64 else (n + 1) // 2, xp, y, "random_uniform")
+        if bits is y:  # a kernel made the numbers at once
+            return y
+        if dtype == np.float64:
+            return ((bits >> xp.uint64(11)).astype(np.float64) * 2.0**-53).reshape(shape)
+        halves = bits.view(np.uint32)[:n]  # low half first: little-endian, as on GPUs
         uniform = (halves >> xp.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
-        return (uniform if dtype == np.float32 else _narrow(uniform, dtype)).reshape(shape)
+        return (uniform if dtype == np.float32 else _narrow(xp, uniform, dtype)).reshape(shape)
 
     def uniform(self, low: float, high: float, shape: Any, dtype: Any = np.float64, xp: Any = np) -> Array:
         """Uniform in [low, high)."""
@@ -198,12 +225,10 @@ class Generator:
         return self.random(shape, np.float32, xp) < p
 
 
-def _narrow(uniform: Array, dtype: np.dtype) -> Array:
+def _narrow(xp: Any, uniform: Array, dtype: np.dtype) -> Array:
     """float16 and bfloat16 round 1 - 2^-24 up to 1; keep such draws below it."""
     y = uniform.astype(dtype)
-    below = np.asarray(1.0 - (2.0**-11 if dtype == np.float16 else 2.0**-8)).astype(dtype)
-    y[y >= 1] = below
-    return y
+    return xp.where(y >= 1, xp.full((), 1.0 - (2.0**-11 if dtype == np.float16 else 2.0**-8), dtype), y)
 
 
 default_generator = Generator()

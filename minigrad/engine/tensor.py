@@ -202,12 +202,12 @@ class Tensor(Methods):
         reading("item()")
         if self._data.size != 1:
             raise ValueError(f"item: expected one element, got shape {self.shape}")
-        return self._data.item()
+        return backend.to_numpy(self._data).item()
 
     def tolist(self) -> Any:
         """Nested Python lists."""
         reading("tolist()")
-        return self._data.tolist()
+        return backend.to_numpy(self._data).tolist()
 
     def numpy(self) -> np.ndarray:
         """The NumPy array itself (no copy); only for CPU tensors that do not require grad."""
@@ -242,7 +242,7 @@ class Tensor(Methods):
             raise ValueError(
                 f"bool: a tensor of shape {self.shape} is neither true nor false; use any() or all()"
             )
-        return bool(self._data)
+        return bool(backend.to_numpy(self._data))
 
     def __len__(self) -> int:
         if self._data.ndim == 0:
@@ -256,7 +256,8 @@ class Tensor(Methods):
 
     def __contains__(self, value: Any) -> bool:
         reading("in")
-        return bool((self._data == (value._data if isinstance(value, Tensor) else value)).any())
+        found = (self._data == (value._data if isinstance(value, Tensor) else value)).any()
+        return bool(found if isinstance(self._data, np.ndarray) else backend.to_numpy(found))
 
     def __repr__(self) -> str:
         reading("print or repr")
@@ -370,7 +371,7 @@ def _from_python(data: Any) -> np.ndarray:
         raise ValueError(
             f"tensor: expected numbers in a rectangular shape, got a ragged list ({error})"
         ) from None
-    if array.dtype.kind not in "biufc":
+    if array.dtype.kind not in "biufc" and not is_float(array.dtype):
         raise TypeError(f"tensor: expected numbers, got {type(data).__name__} of dtype {array.dtype}")
     return array
 

@@ -128,9 +128,14 @@ class _BatchNorm(_PerChannel):
             _count(self.num_batches_tracked)
         return y
 
-    def _factor(self) -> float:
+    def _factor(self) -> Any:
         """How much this batch counts: momentum, or 1 / batches for a plain average (momentum=None)."""
-        return self.momentum if self.momentum is not None else 1.0 / (int(self.num_batches_tracked) + 1)
+        if self.momentum is not None:
+            return self.momentum
+        seen = self.num_batches_tracked._data
+        if isinstance(seen, np.ndarray):
+            return 1.0 / (int(seen) + 1)
+        return 1.0 / (seen + 1).astype(self.running_mean.dtype)  # a number that stays on the device
 
 
 class BatchNorm1d(_BatchNorm):

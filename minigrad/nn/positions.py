@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.backend import constant
 from ..engine.tensor import Tensor, wrap
 from ..ops.shape import concatenate, expand_dims
 from . import init
@@ -65,7 +66,7 @@ class SinusoidalPositions(Module):
         steps = _sequence("SinusoidalPositions", x, self.d_model, None, self.batch_first)
         angles = _angles(steps, self.d_model, self.base)
         table = np.stack([np.sin(angles), np.cos(angles)], -1).reshape(steps, self.d_model)
-        return x + _placed(wrap(x.device.xp.asarray(table.astype(x.dtype)), None), x, self.batch_first)
+        return x + _placed(wrap(constant(x.device.xp, table, x.dtype), None), x, self.batch_first)
 
     def extra_repr(self) -> str:
         """The settings."""
@@ -137,7 +138,7 @@ class RotaryPositions(Module):
         steps = _sequence("RotaryPositions", x, self.head_dim, None, True)
         angles = _angles(steps, self.head_dim, self.base, offset)
         xp, pair = x.device.xp, (*x.shape[:-1], self.head_dim // 2, 2)
-        cos, sin = (wrap(xp.asarray(f(angles).astype(x.dtype)), None) for f in (np.cos, np.sin))
+        cos, sin = (wrap(constant(xp, f(angles), x.dtype), None) for f in (np.cos, np.sin))
         if self.interleaved:
             pairs = x.reshape(pair)
             a, b = pairs[..., 0], pairs[..., 1]

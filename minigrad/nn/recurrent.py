@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backend import is_number
+from ..engine.backend import constant, is_number
 from ..engine.tensor import Tensor
 from ..ops.create import zeros
 from ..ops.index import take_index
@@ -270,7 +270,7 @@ class RNNBase(Module):
 
 def _rows(y: Tensor, sizes: tuple, reverse: bool) -> Any:
     index = final_rows(sizes, reverse)
-    return y.device.xp.asarray(index) if isinstance(index, np.ndarray) else index
+    return constant(y.device.xp, index) if isinstance(index, np.ndarray) else index
 
 
 class RNN(RNNBase):

@@ -47,7 +47,7 @@ def _is_causal(mask: Tensor | None, hint: bool | None, steps: int) -> bool:
     """The hint, or without one, whether the mask is generate_square_subsequent_mask(steps)."""
     if hint is not None or mask is None:
         return bool(hint)
-    if mask.shape != (steps, steps):
+    if mask.shape != (steps, steps) or mask.device.kind != "cpu":  # a GPU is not asked: the mask is applied
         return False
     causal = _subsequent(steps, mask.device, np.float64)._data
     return bool((mask._data == (causal < 0 if mask.dtype == bool else causal)).all())

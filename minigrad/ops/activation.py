@@ -176,7 +176,7 @@ def hardshrink(xp: Any, x: Array, *, lambd: float = 0.5) -> Array:
 @elementwise(x=lambda g, x, threshold: where(x <= threshold, 0.0, g))
 def threshold(xp: Any, x: Array, *, threshold: float, value: float) -> Array:
     """x where x > threshold, else value; NaN stays NaN."""
-    return xp.where(x <= threshold, xp.asarray(value, x.dtype), x)
+    return xp.where(x <= threshold, xp.full((), value, x.dtype), x)
 
 
 # y = x for x > 0, else w x

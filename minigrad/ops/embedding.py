@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backend import Array
+from ..engine.backend import Array, scatter_add, xp_of
+from ..engine.flags import check_range
 from ..engine.node import mutated
 from ..engine.op import op
 from ..engine.recording import effect
@@ -35,7 +36,10 @@ def check_rows(name: str, index: Array, size: int) -> None:
     """Row numbers: int32 or int64, in [0, size); IndexError names the first that is not."""
     if index.dtype not in (np.int32, np.int64):
         raise TypeError(f"{name}: expected int32 or int64 indices, got {index.dtype}; use .astype('int64')")
-    if index.size and (int(index.min()) < 0 or int(index.max()) >= size):
+    if not isinstance(index, np.ndarray):
+        text = f"{name}: expected indices in [0, {size}) (num_embeddings={size}), got {{value}} at {{place}}"
+        check_range(xp_of(index), index, 0, size - 1, IndexError, text)
+    elif index.size and (int(index.min()) < 0 or int(index.max()) >= size):
         at = tuple(int(i[0]) for i in ((index < 0) | (index >= size)).nonzero())
         raise IndexError(
             f"{name}: expected indices in [0, {size}) (num_embeddings={size}), got {int(index[at])} at {at}"
@@ -44,42 +48,56 @@ def check_rows(name: str, index: Array, size: int) -> None:
 
 def counts_of(xp: Any, index: Array, size: int) -> Array:
     """How often each index occurs in all of `index`: in its shape, as float64."""
-    return xp.bincount(index.reshape(-1), minlength=size)[index].astype(np.float64)
+    return count(xp, index.reshape(-1), size)[index].astype(np.float64)
+
+
+def count(xp: Any, index: Array, size: int) -> Array:
+    """How often each of 0 .. size - 1 occurs in index (N,)."""
+    if xp is np:
+        return xp.bincount(index, minlength=size)
+    found = xp.zeros(size, np.float32 if index.size < 1 << 24 else np.float64)  # exact: whole numbers
+    scatter_add(xp, found, index, xp.ones((), found.dtype))
+    return found
 
 
 @effect
 def limit_rows(xp: Any, weight: Tensor, index: Array, limit: float, p: float) -> None:
     """Rows that are used and longer than `limit` in the p-norm are shortened to it, in place."""
-    used = xp.unique(index)
+    used = xp.unique(index) if xp is np else index.reshape(-1)
     rows = weight._data[used]
     lengths = norm(rows, p, 1, True)
     long = (lengths > limit)[:, 0]
-    if long.any():  # 1e-7 as in PyTorch: a row just shortened is not found too long again
+    if xp is not np:  # a row that is used twice is written twice, with the same numbers
+        weight._data[used] = xp.where(long[:, None], rows * (limit / (lengths + 1e-7)), rows)
+        mutated(weight._data)
+    elif long.any():  # 1e-7 as in PyTorch: a row just shortened is not found too long again
         weight._data[used[long]] = rows[long] * (limit / (lengths[long] + 1e-7))
         mutated(weight._data)
 
 
-def last_of_runs(xp: Any, runs: Array) -> Array:
-    """Where each run of equal numbers ends."""
+def last_of_runs(runs: Array) -> Array:
+    """True where a run of equal numbers ends."""
+    xp = xp_of(runs)
     if not len(runs):
-        return xp.zeros(0, np.int64)
-    return xp.concatenate((runs[1:] != runs[:-1], xp.ones(1, bool))).nonzero()[0]
+        return xp.zeros(0, bool)
+    return xp.concatenate((runs[1:] != runs[:-1], xp.ones(1, bool)))
 
 
 def largest_of_runs(xp: Any, rows: Array, runs: Array) -> Array:
-    """Where the largest element of each run and column stands (the first of equals).
+    """Where the largest element of each run and column so far stands (the first of equals).
 
-    rows (N, D), runs (N,) sorted -> (runs, D). Each place looks back 1, 2, 4, ... places within its run,
+    rows (N, D), runs (N,) sorted -> (N, D). Each place looks back 1, 2, 4, ... places within its run,
     so the last of a run has seen all of it.
     """
-    ends = last_of_runs(xp, runs)
     value = rows.copy()
     place = xp.zeros(rows.shape, np.int64) + xp.arange(len(rows))[:, None]
-    longest = int(xp.diff(ends, prepend=-1).max()) if len(ends) else 0
+    longest = len(runs)  # the device keeps to itself how long the longest run is
+    if xp is np and longest:
+        longest = int(np.diff(last_of_runs(runs).nonzero()[0], prepend=-1).max())
     step = 1
     while step < longest:
         earlier = (runs[step:] == runs[:-step])[:, None] & (value[:-step] >= value[step:])
         value[step:] = xp.where(earlier, value[:-step], value[step:])
         place[step:] = xp.where(earlier, place[:-step], place[step:])
         step *= 2
-    return place[ends]
+    return place

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backend import Array, is_float, xp_of
+from ..engine.backend import Array, constant, is_float, xp_of
 from .elementwise import abs, remainder, where
 from .index import take_index
 from .linalg import matmul
@@ -160,5 +160,5 @@ def affine_grid(theta: Any, size: Sequence[int], align: bool) -> Any:
     axes = np.meshgrid(*[_line(m, align) for m in lengths], indexing="ij")
     points = np.stack([*axes[::-1], np.ones_like(axes[0])], axis=-1).reshape(-1, dims + 1)
     xp = xp_of(_raw(theta))
-    moved = matmul(xp.asarray(points, theta.dtype), swapaxes(theta, -1, -2))
+    moved = matmul(constant(xp, points, theta.dtype), swapaxes(theta, -1, -2))
     return reshape(moved, (n, *lengths, dims))

@@ -60,17 +60,26 @@ def take_index(xp: Any, x: Array, *, index: Any) -> Array:
     tensor([2., 0., 1.])
     """
     if xp is not np:
-        _check_on_device(xp, x, index)
+        _check_on_device(xp, x.shape, index)
     return x[index]
 
 
-def _check_on_device(xp: Any, x: Array, index: Any) -> None:
-    """CuPy wraps integer arrays round silently: look before indexing."""
+def _check_on_device(xp: Any, shape: tuple, index: Any) -> None:
+    """CuPy wraps integer arrays round silently: let the GPU look before it is indexed."""
     axis = 0
     for part in index if isinstance(index, tuple) else (index,):
         if getattr(getattr(part, "dtype", None), "kind", "") in "iu" and part.ndim:
-            backend.check_index(xp, "index", part, x.shape[axis], axis)
-        axis += part is not None
+            backend.check_index(xp, "index", part, shape[axis], axis)
+        axis += len(shape) - _axes_of(index) if part is Ellipsis else _axes_of(part)
+
+
+def _axes_of(index: Any) -> int:
+    """How many axes an index takes, or one part of it; a mask takes as many as it has."""
+    if isinstance(index, tuple):
+        return sum(map(_axes_of, index))
+    if index is None or index is Ellipsis:
+        return 0
+    return index.ndim if getattr(index, "dtype", None) == np.bool_ else 1
 
 
 @op(x=lambda g, index: take_index(g, index=index))
@@ -95,8 +104,23 @@ def _add_rows(xp: Any, y: Array, index: Array, x: Array) -> None:
     rows = x.reshape(flat.size, *y.shape[1:])
     order = xp.argsort(flat, kind="stable")
     ordered = flat[order]
+    if xp is not np:
+        _write_rows(xp, y, ordered, backend.running_sums(xp, rows[order], ordered))
+        return
     starts = xp.concatenate((xp.ones(1, bool), ordered[1:] != ordered[:-1])).nonzero()[0]
     y[ordered[starts]] = backend.sum_runs(xp, rows[order], starts)
+
+
+def _write_rows(xp: Any, y: Array, runs: Array, sums: Array) -> None:
+    """y[runs] = sums, the last of each run; how many runs there are, only the device knows.
+
+    So every row is written: those that are not the last of their run to a row behind the end.
+    """
+    size = y.shape[0]
+    last = xp.concatenate((runs[1:] != runs[:-1], xp.ones(1, bool)))
+    longer = xp.zeros((size + 1, *y.shape[1:]), y.dtype)
+    longer[xp.where(last, runs, size)] = sums
+    y[...] = longer[:size]
 
 
 @op(
@@ -105,6 +129,8 @@ def _add_rows(xp: Any, y: Array, index: Array, x: Array) -> None:
 )
 def put(xp: Any, x: Array, values: Array, *, index: Any) -> Array:
     """x with x[index] = values: x keeps its gradient elsewhere, the values receive theirs."""
+    if xp is not np:
+        _check_on_device(xp, x.shape, index)
     y = x.copy()
     y[index] = values
     return y
@@ -128,6 +154,8 @@ def setitem(self: Tensor, index: Any, values: Any) -> None:
 @effect
 def write(name: str, x: Array, index: Any, values: Any) -> None:
     """x[index] = values, in memory."""
+    if not isinstance(x, np.ndarray):
+        _check_on_device(backend.xp_of(x), x.shape, index)
     try:
         x[index] = values
     except (ValueError, IndexError) as error:
@@ -239,6 +267,8 @@ def scatter_add(x: Any, dim: int, index: Any, src: Any) -> Any:
     tensor([1., 0., 5.])
     """
     full = _along("scatter_add", index, _axis_along("scatter_add", x, index, dim))
+    if not isinstance(full[0], np.ndarray):
+        _check_on_device(backend.xp_of(full[0]), np.shape(x), full)
     if np.ndim(src) != np.ndim(index) or any(
         m > n for m, n in zip(np.shape(index), np.shape(src), strict=True)
     ):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.backend import Array, as_dtype, xp_of
+from ..engine.flags import check_range
 from ..engine.op import elementwise, op
 from ..engine.recording import effect
 from ..engine.tensor import wrap
@@ -26,6 +27,10 @@ def check_labels(name: str, target: Array, classes: int, ignore_index: int | Non
         raise TypeError(
             f"{name}: expected integer class labels, got {target.dtype}; use target.astype('int64')"
         )
+    if not isinstance(target, np.ndarray):
+        text = f"{name}: target[{{at}}] = {{value}}, expected 0 <= target < {classes}"
+        check_range(xp_of(target), target, 0, classes - 1, ValueError, text, ignore_index)
+        return
     bad = (target < 0) | (target >= classes)
     bad = bad if ignore_index is None else bad & (target != ignore_index)
     if bad.any():
@@ -117,6 +122,9 @@ def cross_entropy(
     losses = losses[:, 0]
     if reduction == "none":
         return losses, (slope,)
+    if reduction == "mean" and xp is not np:  # never ask the device: 0 / 0 is the NaN that is meant
+        weights = own.sum()
+        return losses.sum() / weights, (xp.where(kept, slope / weights, xp.zeros((), slope.dtype)),)
     if reduction == "mean":
         weights = float(own.sum())
         if not weights:  # a mean of nothing is no number; what is ignored keeps its gradient 0
@@ -132,7 +140,7 @@ def _held_log(xp: Any, x: Array) -> Array:
     """max(log x, -100), also at 0."""
     some = x.real > 0
     y = xp.log(xp.where(some, x, xp.ones((), x.dtype)))
-    return xp.where(some & (y.real > -100.0), y, xp.asarray(-100.0, y.dtype))
+    return xp.where(some & (y.real > -100.0), y, xp.full((), -100.0, y.dtype))
 
 
 # dL/dx = (1 - t) / (1 - x) - t / x = (x - t) / (x (1 - x)), the denominator held above 1e-12 as in PyTorch

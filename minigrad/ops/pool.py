@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backend import Array, xp_of
+from ..engine.backend import Array, constant, xp_of
 from ..engine.op import op
 from .pool_places import pick, wanted_lengths, window_argmax, window_table
 from .resample import bins, resample
@@ -63,7 +63,7 @@ def max_pool(
         if best is None:
             best = here.copy()
             chosen = xp.empty(here.shape, np.uint8 if math.prod(kernel) < 256 else np.int32)
-            chosen[...] = xp.asarray(_first_inside(kernel, stride, padding, dilation, out))[..., None]
+            chosen[...] = constant(xp, _first_inside(kernel, stride, padding, dilation, out))[..., None]
         else:
             larger = here > best
             larger |= here != here  # the last NaN, as in PyTorch
@@ -260,7 +260,7 @@ def _shares(name: str, x: Any, how: dict, pads_count: bool, divisor: int | None)
     sizes = _window_sizes(x.shape[2:], pads_count=pads_count, **how)
     if (sizes == sizes.flat[0]).all():
         return 1.0 / float(sizes.flat[0])
-    return xp_of(getattr(x, "_data", x)).asarray(1.0 / sizes, x.dtype)
+    return constant(xp_of(getattr(x, "_data", x)), 1.0 / sizes, x.dtype)
 
 
 def adaptive_avg_poolnd(x: Any, output_size: Any, dims: int) -> Any:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..engine import random as stream
-from ..engine.backend import Array, to_numpy, xp_of
+from ..engine.backend import Array, constant, to_numpy, xp_of
+from ..engine.flags import check_range
 from ..engine.op import op
 from .index import plain_index, put, take_index
 from .shape import reshape
@@ -31,7 +32,7 @@ def window_argmax(xp: Any, x: Array, *, tables: tuple) -> Array:
     flat = x.reshape(*planes, math.prod(x.shape[2:]))
     best = index = None
     for at in itertools.product(*[range(t.shape[-1]) for t in tables]):
-        place = xp.asarray(_places(tables, at, x.shape[2:]))
+        place = constant(xp, _places(tables, at, x.shape[2:]))
         if tables[0].ndim == 2:
             here = flat[:, :, place]
         else:
@@ -191,11 +192,14 @@ def max_unpoolnd(
     images = batched(name, x, dims)
     out = _unpooled(name, images.shape[2:], kernel_size, stride, padding, output_size, dims)
     length = math.prod(out)
-    low, high = (int(raw.min()), int(raw.max())) if raw.size else (0, -1)
+    told = f"{name}: expected indices in [0, {length}) for an output {out}, got"
+    if not isinstance(raw, np.ndarray):
+        check_range(xp_of(raw), raw, 0, length - 1, ValueError, f"{told} {{value}} at {{place}}")
+        low, high = 0, -1
+    else:
+        low, high = (int(raw.min()), int(raw.max())) if raw.size else (0, -1)
     if low < 0 or high >= length:
-        raise ValueError(
-            f"{name}: expected indices in [0, {length}) for an output {out}, got {low} to {high}"
-        )
+        raise ValueError(f"{told} {low} to {high}")
     empty = xp_of(raw).zeros(math.prod(images.shape[:2]) * length, x.dtype)
     y = put(empty, reshape(images, (-1,)), index=_whole(raw.reshape(images.shape), length))
     return as_given(x, reshape(y, (*images.shape[:2], *out)))

@@ -9,6 +9,8 @@ import numpy as np
 from ..engine import backend
 from ..engine import random as stream
 from ..engine.backend import Array
+from ..engine.flags import check_range
+from ..engine.kernels import kernel_for
 from ..engine.op import op
 from ..engine.random import Generator
 from ..engine.recording import effect
@@ -39,7 +41,13 @@ def dropout(xp: Any, x: Array, *, p: float = 0.5, generator: Generator | None = 
     elif p == 1.0:
         mask = xp.zeros(x.shape, x.dtype)
     else:
-        kept = ~(generator or stream.default_generator).bernoulli(p, x.shape, xp)
+        source = generator or stream.default_generator
+        faster = NotImplemented
+        if generator is None and xp is not np:  # a kernel cannot know the default
+            faster = kernel_for("dropout", x)(x, p=p, generator=source)
+        if faster is not NotImplemented:
+            return faster
+        kept = ~source.bernoulli(p, x.shape, xp)
         mask = kept.astype(x.dtype) * (1.0 / (1.0 - p))
     return x * mask, (mask,)
 
@@ -127,7 +135,10 @@ def randperm(n: int, device: Any = None, generator: Any = None) -> Tensor:
 def bernoulli(p: Any, size: Any = None, dtype: Any = None, generator: Any = None) -> Tensor:
     """1 with probability p, else 0; p a number with `size`, or a tensor of probabilities."""
     raw = p._data if isinstance(p, Tensor) else np.asarray(p)
-    if not ((raw >= 0) & (raw <= 1)).all():  # said so, NaN is refused too
+    if not isinstance(raw, np.ndarray):
+        text = "bernoulli: expected probabilities in [0, 1], got {value} at {place}"
+        check_range(backend.xp_of(raw), raw, 0.0, 1.0, ValueError, text)
+    elif not ((raw >= 0) & (raw <= 1)).all():  # said so, NaN is refused too
         raise ValueError("bernoulli: expected probabilities in [0, 1]")
     shape = raw.shape if size is None else _shape("bernoulli", (size,))
     draws = (generator or stream.default_generator).random(shape, np.float32, backend.xp_of(raw))

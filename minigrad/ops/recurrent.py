@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backend import Array, xp_of
+from ..engine.backend import Array, constant, xp_of
 from ..engine.op import op
 from .activation import relu, sigmoid
 from .linear import linear
@@ -113,9 +113,9 @@ def unroll(step: Callable, x: Any, initial: tuple, sizes: Sequence[int], reverse
     return tuple(concatenate(list(s)) for s in zip(*(seen[::-1] if reverse else seen), strict=True))
 
 
-def _before(xp: Any, states: list, reverse: bool) -> Array:
-    """The state that each step started from, packed like x, from a list in the walk's order."""
-    return xp.concatenate(states[::-1] if reverse else states)
+def _before(xp: Any, states: Sequence, reverse: bool) -> Array:
+    """The state that each step started from, packed like x, from those in the walk's order."""
+    return xp.concatenate(list(reversed(states) if reverse else states))
 
 
 def _weights(needs: tuple, d_ih: Array, d_hh: Array, x: Array, before: Callable, w_ih: Array) -> list:
@@ -309,7 +309,7 @@ def lstm_sequence(
 
 def _on(xp: Any, index: Any) -> Any:
     """An index where the arrays are."""
-    return index if isinstance(index, slice) else xp.asarray(index)
+    return index if isinstance(index, slice) else constant(xp, index)
 
 
 # ---------------------------------------------------------------- GRU

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backend import Array, is_float
+from ..engine.backend import Array, constant, is_float
 from ..engine.op import op
 
 
@@ -45,8 +45,8 @@ def resample(xp: Any, x: Array, *, band: Band, axis: int) -> Array:
     along = (-1,) + (1,) * (x.ndim - axis - 1)
     y = None
     for k in range(band.weights.shape[1]):
-        place = xp.asarray(np.minimum(band.first + k, max(n - 1, 0)))
-        part = xp.take(x, place, axis) * xp.asarray(band.weights[:, k], x.dtype).reshape(along)
+        place = constant(xp, np.minimum(band.first + k, max(n - 1, 0)))
+        part = xp.take(x, place, axis) * constant(xp, band.weights[:, k], x.dtype).reshape(along)
         y = part if y is None else xp.add(y, part, out=y)
     return y
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
 from ..engine.backend import xp_of
 from ..engine.tensor import Tensor
 from .blocks import row_blocks
@@ -75,15 +77,15 @@ class Adafactor(Optimizer):
         xp, step, decay = xp_of(p), state.get("step", 0) + 1, group["weight_decay"]
         state["step"] = step
         floor = float(xp.finfo(p.dtype).eps) if group["eps"][0] is None else group["eps"][0]
-        size = min(group["lr"], 1.0 / math.sqrt(step)) * max(group["eps"][1], _rms(xp, p))
+        size = min(group["lr"], 1.0 / math.sqrt(step)) * _larger(xp, _rms(xp, p), group["eps"][1])
         if decay:
             xp.multiply(p, 1.0 - group["lr"] * decay, out=p)
         track = self._track_factors if p.ndim > 1 else self._track_whole
         variance = track(xp, g, state, step ** group["beta2_decay"], floor)
-        total = 0.0  # of squares; the update is computed again below, rather than kept
+        total: Any = 0.0  # of squares; the update is computed again below, rather than kept
         for _, u in self._directions(xp, p, g, variance, floor):
-            total += float(xp.vdot(u, u))
-        size /= max(1.0, math.sqrt(total / p.size) / group["d"])
+            total += _number(xp, xp.vdot(u, u))
+        size = size / _larger(xp, (total / p.size) ** 0.5 / group["d"], 1.0)
         for w, u in self._directions(xp, p, g, variance, floor):
             xp.subtract(w, xp.multiply(u, -size if group["maximize"] else size, out=u), out=w)
 
@@ -125,5 +127,15 @@ class Adafactor(Optimizer):
             yield w, xp.divide(d, s, out=s)
 
 
-def _rms(xp: Any, x: Any) -> float:
-    return float(xp.linalg.norm(x.reshape(-1) if x.flags.c_contiguous else x)) / math.sqrt(x.size)
+def _rms(xp: Any, x: Any) -> Any:
+    norm = xp.linalg.norm(x.reshape(-1) if x.flags.c_contiguous else x)
+    return _number(xp, norm) / math.sqrt(x.size)
+
+
+def _number(xp: Any, x: Any) -> Any:
+    """A result as a Python number; on a GPU it stays there, for to ask would be to wait."""
+    return float(x) if xp is np else x
+
+
+def _larger(xp: Any, x: Any, least: float) -> Any:
+    return max(least, x) if xp is np else xp.maximum(x, least)

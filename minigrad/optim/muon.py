@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from ..engine.backend import xp_of
 from .optimizer import INF, Optimizer, zeros_like
 
@@ -83,7 +85,8 @@ def _orthogonal(x: Any, group: dict[str, Any]) -> Any:
     a, b, c = group["ns_coefficients"]
     xp, tall = xp_of(x), x.shape[0] > x.shape[1]
     x = x.T if tall else x  # the smaller Gram matrix
-    x = x / max(float(xp.linalg.norm(x)), group["eps"])
+    size = xp.linalg.norm(x)
+    x = x / (max(float(size), group["eps"]) if xp is np else xp.maximum(size, group["eps"]))
     for _ in range(group["ns_steps"]):
         gram = x @ x.T
         x = a * x + (b * gram + c * (gram @ gram)) @ x

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from ...engine.backend import Array, xp_of
+from ...engine.flags import check_range
 from ...engine.recording import effect
 from ...engine.tensor import Tensor, wrap
 from ...ops import embedding as rows_of
+from ...ops.elementwise import where
 from ...ops.index import put_add, take_index
 from ...ops.loss import check_labels
 
@@ -131,13 +133,16 @@ def embedding_bag(
         rows = rows * take_index(per_sample_weights.reshape(-1), index=kept)[:, None]
     shape = (bags, weight.shape[1])
     if mode == "max":
-        best = index[rows_of.largest_of_runs(xp, rows._data, bag)]  # (filled bags, D)
+        best = index[rows_of.largest_of_runs(xp, rows._data, bag)]  # (N, D)
+        last = rows_of.last_of_runs(bag)
+        if xp is np:  # only the last of each bag; a GPU does not tell how many those are
+            best, bag = best[last], bag[last]
         top = take_index(weight, index=(best, xp.arange(shape[1])))
-        return put_add(top, shape=shape, index=bag[rows_of.last_of_runs(xp, bag)])
+        return put_add(top if xp is np else where(last[:, None], top, 0.0), shape=shape, index=bag)
     total = put_add(rows, shape=shape, index=bag)
     if mode == "sum":
         return total
-    counts = xp.maximum(xp.bincount(bag, minlength=bags), 1)[:, None]
+    counts = xp.maximum(rows_of.count(xp, bag, bags), 1)[:, None]
     return total / Tensor(counts.astype(weight.dtype))
 
 
@@ -209,6 +214,10 @@ def _bags(xp: Any, index: Array, offsets: Any, with_last: bool) -> tuple[Array, 
     if starts.dtype not in (np.int32, np.int64):
         raise TypeError(f"embedding_bag: expected int32 or int64 offsets, got {starts.dtype}")
     n = len(index)
+    if xp is not np and len(starts):
+        _check_offsets(starts, n, with_last)
+        starts = starts[:-1] if with_last else starts
+        return index, xp.searchsorted(starts, xp.arange(n), side="right") - 1, len(starts)
     ends = (int(starts[0]), int(starts[-1])) if len(starts) else (0, 0)
     in_order = ends[0] == 0 and ends[1] <= n and not bool((starts[1:] < starts[:-1]).any())
     if not in_order or (with_last and ends[1] != n) or (not len(starts) and (n or with_last)):
@@ -219,3 +228,13 @@ def _bags(xp: Any, index: Array, offsets: Any, with_last: bool) -> tuple[Array, 
         )
     starts = starts[:-1] if with_last else starts
     return index, xp.searchsorted(starts, xp.arange(n), side="right") - 1, len(starts)
+
+
+def _check_offsets(starts: Array, n: int, with_last: bool) -> None:
+    """The same, looked at by the GPU."""
+    xp, text = xp_of(starts), "embedding_bag: expected offsets that"
+    rising = f"{text} rise, got a step of {{value}} at {{place}}"
+    check_range(xp, starts[:1], 0, 0, ValueError, f"{text} begin at 0, got {{value}}")
+    check_range(xp, starts[1:] - starts[:-1], 0, n, ValueError, rising)
+    told = f"end at {n}" if with_last else f"end at or before {n}"
+    check_range(xp, starts[-1:], n if with_last else 0, n, ValueError, f"{text} {told}, got {{value}}")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...engine.backend import Array, to_numpy
+from ...engine.backend import Array, constant, to_numpy
 from ...engine.tensor import Tensor, wrap
 from ...ops.index import put, take_index
 from ...ops.shape import concatenate, reshape
@@ -158,7 +158,7 @@ def _fill(
     xp = data.device.xp
     empty = wrap(xp.full((steps * batch, *data.shape[1:]), padding_value, data.dtype), None)
     lead = (batch, steps) if batch_first else (steps, batch)
-    return reshape(put(empty, data, index=xp.asarray(rows)), (*lead, *data.shape[1:]))
+    return reshape(put(empty, data, index=constant(xp, rows)), (*lead, *data.shape[1:]))
 
 
 def pack_padded_sequence(
@@ -188,7 +188,7 @@ def pack_padded_sequence(
     time, sequence = _places(sizes)
     rows = _flat(time, sequence if order is None else order[sequence], (steps, batch), batch_first)
     xp = input.device.xp
-    data = take_index(reshape(input, (steps * batch, *input.shape[2:])), index=xp.asarray(rows))
+    data = take_index(reshape(input, (steps * batch, *input.shape[2:])), index=constant(xp, rows))
     return PackedSequence(data, wrap(sizes, None), None if order is None else wrap(xp.asarray(order), None))
 
 
