@@ -68,7 +68,7 @@ def _check_on_device(xp: Any, shape: tuple, index: Any) -> None:
     """CuPy wraps integer arrays round silently: let the GPU look before it is indexed."""
     axis = 0
     for part in index if isinstance(index, tuple) else (index,):
-        if getattr(getattr(part, "dtype", None), "kind", "") in "iu" and part.ndim:
+        if getattr(getattr(part, "dtype", None), "kind", "-") in "iu" and part.ndim:
             backend.check_index(xp, "index", part, shape[axis], axis)
         axis += len(shape) - _axes_of(index) if part is Ellipsis else _axes_of(part)
 
