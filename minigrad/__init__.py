@@ -9,6 +9,7 @@ tensor([2., 4., 6.])
 A name is listed where it is defined, in the `__all__` of its file.
 """
 
+from . import amp as amp
 from . import autograd as autograd
 from . import cuda as cuda
 from . import data as data
@@ -19,6 +20,7 @@ from .capture import *
 from .early_stopping import *
 from .engine.adjoint import *
 from .engine.anomaly import *
+from .engine.autocast import *
 from .engine.backend import *
 from .engine.backprop import *
 from .engine.derivatives import *

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.half import any_half
+
 __all__: list[str] = []
 
 SMALL = 4096  # elements: beyond, a new array costs little beside the work, and kernels may take the job
@@ -73,8 +75,10 @@ class Tape:
 
 def taken_apart(f: Callable, args: list[Any], expected: np.ndarray) -> tuple[list, Any] | None:
     """f(*args) as (calls, which of their results or of args it is); None if it is more than ufuncs."""
-    arrays = [a for a in args if isinstance(a, np.ndarray)]
-    if any(type(a) is not np.ndarray or a.size > SMALL or a.ndim == 0 for a in (*arrays, expected)):
+    arrays = [*[a for a in args if isinstance(a, np.ndarray)], expected]
+    if any(type(a) is not np.ndarray or a.size > SMALL or a.ndim == 0 for a in arrays):
+        return None
+    if any_half(arrays):  # the engine works on these in float32
         return None
     with np.errstate(all="ignore"):  # the step itself has said what is to be said
         return _taken_apart(f, args, expected)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .backend import Array, as_dtype
+from .half import narrowed
 from .op import op
 from .tensor import NUMPY, Tensor
 
@@ -52,7 +53,7 @@ def broadcast_to(xp: Any, x: Array, *, shape: tuple[int, ...]) -> Array:
 @op(x=lambda g: g)  # the engine casts a gradient to its input's dtype
 def cast(xp: Any, x: Array, *, dtype: Any) -> Array:
     """x in another dtype; the gradient comes back in x's own."""
-    return x.astype(as_dtype(dtype))
+    return narrowed(x, as_dtype(dtype))
 
 
 @op(x=lambda g: g)

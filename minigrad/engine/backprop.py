@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import random
+from . import autocast, random
 from .adjoint import cast, identity, sum_to
 from .backend import xp_of
+from .half import SINGLE, is_half, widened
 from .node import Node, Sink, changed_since, last_change, mode
 from .op import Op
 from .recording import effect, enable_grad, no_grad, recording
@@ -46,7 +47,7 @@ def backprop(
     root, g = _seed(y, g, create_graph)
     pending = {root: g}
     heap = [(-root.number, root)]
-    send = _pull_graph if create_graph else getattr(mode.recording, "pull", pull)
+    send = _pull_recorded if create_graph else getattr(mode.recording, "pull", pull)
     push, pop = heapq.heappush, heapq.heappop
     take, received = pending.pop, pending.get
     step = tuple.__new__  # a NamedTuple without the cost of its keyword-aware constructor
@@ -73,7 +74,7 @@ def backprop(
                 push(heap, (-source.number, source))
             else:
                 pending[source] = before + gi
-        if not (retain_graph or create_graph):
+        if node.saved and not (retain_graph or create_graph):  # a node without any serves again: a cast, say
             node.saved = None
 
 
@@ -83,6 +84,8 @@ def pull(node: Node, g: Any, only: set | None) -> list:
     if saved is None or node.number < last_change[0] or node.watch is not None:
         _check_usable(node)
     grads = [None] * len(inputs)
+    if node.dtype is not SINGLE and is_half(node.dtype) and type(g) is np.ndarray:
+        g, saved = widened(g), widened(saved)
     if plan.joint is not None:
         for i, gi in enumerate(plan.joint(g, saved, meta)):
             source = inputs[i]
@@ -103,8 +106,15 @@ def pull(node: Node, g: Any, only: set | None) -> list:
     return grads
 
 
+def _pull_recorded(node: Node, g: Tensor, only: set | None) -> list:
+    """The same with Tensors, so that the gradients can be differentiated again; in the forward's dtypes."""
+    if autocast.state() == autocast.PLAIN:
+        return _pull_graph(node, g, only)
+    with autocast.within(autocast.PLAIN):
+        return _pull_graph(node, g, only)
+
+
 def _pull_graph(node: Node, g: Tensor, only: set | None) -> list:
-    """The same with Tensors, so that the gradients can be differentiated again."""
     _check_usable(node)
     plan, inputs = node.plan, node.inputs
     needed = [s is not None and (only is None or s in only) for s in inputs]
@@ -361,6 +371,7 @@ def checkpoint(f: Callable[..., Tensor], *args: Any, **kw: Any) -> Tensor:
     plan = Plan(CHECKPOINT, 1 << len(args))
     plan.keep = [(i + 1, False) for i in range(len(args))]
     meta = {"f": f, "kw": kw, "tensors": [isinstance(a, Tensor) for a in args], "random_state": state}
+    meta["autocast"] = autocast.state()
     saved = tuple(a._data if isinstance(a, Tensor) else a for a in args)
     t = wrap(y._data, Node(plan, inputs, meta, saved, y._data))
     if mode.recording is True:
@@ -375,7 +386,7 @@ def _replay(node: Node) -> Node | None:
     args = [wrap(a, n) if t else a for a, n, t in zip(saved, node.inputs, meta["tensors"], strict=True)]
     random.set_state(meta["random_state"])
     try:
-        with enable_grad():
+        with enable_grad(), autocast.within(meta["autocast"]):
             y = meta["f"](*args, **meta["kw"])
     finally:
         random.set_state(now)

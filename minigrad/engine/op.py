@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from .backend import Array, default_dtype, is_float, is_number, xp_of
+from .half import MOVES, SINGLE, any_half, computed_wide, is_half
 from .kernels import kernels_of
 from .kernels import mode as kernel_mode
 from .node import Node, mode
@@ -36,6 +37,7 @@ from .vjp import Plan
 __all__ = ["elementwise", "op"]
 
 REGISTRY: dict[str, Op] = {}
+autocasts: list[Callable] = []  # open regions of autocast, of all threads: (op, args, given) -> args, given
 
 
 # ---------------------------------------------------------------- declaring
@@ -80,6 +82,7 @@ class Op:
         self.extra = extra
         self.elementwise = elementwise
         self.kernels = kernels_of(self.name)  # device kind -> the forward's signature without xp
+        self.moves = self.name in MOVES
         self.plans: dict[int, Plan] = {}
         self.call: Callable = forward  # the public function; set when declared
         self._read_signature()
@@ -119,6 +122,12 @@ class Op:
         return made
 
     def run(self, xp: Any, arrays: list, meta: dict) -> Any:
+        """The result; on the CPU, 16-bit floats are worked on in float32."""
+        if xp is np and not self.moves and any_half(arrays):
+            return computed_wide(self, arrays, lambda wide: self._run(xp, wide, meta))
+        return self._run(xp, arrays, meta)
+
+    def _run(self, xp: Any, arrays: list, meta: dict) -> Any:
         """A kernel that takes the job, else the forward."""
         faster = self.kernels.get("cpu" if xp is np else "cuda")
         if faster is not None and not kernel_mode.reference:
@@ -188,6 +197,8 @@ def _declare(op: Op) -> Callable:
     ndarray = np.ndarray
 
     def call(*args: Any, **given: Any) -> Any:
+        if autocasts:
+            args, given = in_region(op, args, given)
         if given or len(args) != arity:
             args, meta = op.bind(args, given)
         else:
@@ -214,7 +225,7 @@ def _declare(op: Op) -> Callable:
         if mixed or odd:
             agree(op, arrays)
         try:
-            y = op.run(xp, arrays, meta) if kernels else forward(xp, *arrays, **meta)
+            y = op.run(xp, arrays, meta) if kernels or dtype is not SINGLE else forward(xp, *arrays, **meta)
         except (ValueError, TypeError, IndexError) as error:  # AxisError is both of the latter
             raise op.explain(error, arrays) from error
         saved = None
@@ -240,8 +251,16 @@ def _declare(op: Op) -> Callable:
     return call
 
 
+def in_region(op: Op, args: tuple, given: dict) -> tuple[tuple, dict]:
+    """The arguments of a call, cast as autocast wants them if this thread is in a region of it."""
+    for cast_operands in autocasts[:1]:
+        return cast_operands(op, args, given)
+    return args, given  # another thread has left the last region
+
+
 # The commonest calls again, kept flat: elementwise on one or two CPU Tensors of one dtype. Half of a
-# small op's time is Python's, and this halves it. Whatever is unusual goes to the general call.
+# small op's time is Python's, and this halves it. Whatever is unusual goes to the general call, and so do
+# 16-bit floats: autocast may want those in float32 (float32 it leaves alone in elementwise ops).
 
 
 def _fast_one(op: Op, general: Callable) -> Callable:
@@ -251,14 +270,16 @@ def _fast_one(op: Op, general: Callable) -> Callable:
     def call(*args: Any, **given: Any) -> Any:
         if len(args) == 1 and not given and isinstance(args[0], Tensor):
             x, node = args[0]._data, args[0]._node
-            if type(x) is ndarray and (faster is None or x.size < faster.least):
+            dtype = x.dtype
+            usual = type(x) is ndarray and (dtype is SINGLE or dtype.char not in "eE")
+            if usual and (faster is None or x.size < faster.least):
                 y = forward(np, x)
                 if type(y) is not ndarray:
                     y = np.asarray(y)
                 recording = mode.recording
                 if recording is False or (node is None and recording is True):
                     return wrap(y, None)
-                if recording is True and y.dtype is x.dtype:
+                if recording is True and y.dtype is dtype:
                     plan = plans.get(3) or op.plan(3)
                     return wrap(y, Node(plan, (node,), meta, plan.save(y, (x,), None), y))
         return general(*args, **given)
@@ -274,12 +295,14 @@ def _fast_two(op: Op, general: Callable) -> Callable:
         if len(args) == 2 and not given and isinstance(args[0], Tensor):
             a, b = args
             x, m = a._data, a._node
+            dtype = x.dtype
+            usual = type(x) is ndarray and (dtype is SINGLE or dtype.char not in "eE")
             if isinstance(b, Tensor):
                 y, n = b._data, b._node
-                alike = type(x) is ndarray and type(y) is ndarray and x.dtype is y.dtype
+                alike = usual and type(y) is ndarray and dtype is y.dtype
             else:
                 y, n = b, None
-                alike = type(x) is ndarray and (type(y) is float or type(y) is int)
+                alike = usual and (type(y) is float or type(y) is int)
             if alike and (faster is None or x.size < faster.least):
                 try:
                     z = forward(np, x, y)
@@ -290,7 +313,7 @@ def _fast_two(op: Op, general: Callable) -> Callable:
                 recording = mode.recording
                 if recording is False or (m is None and n is None and recording is True):
                     return wrap(z, None)
-                if recording is True and z.dtype is x.dtype:
+                if recording is True and z.dtype is dtype:
                     mask = 4 + 2 * (m is not None) + (n is not None)
                     plan = plans.get(mask) or op.plan(mask)
                     saved = plan.save(z, (x, y), None) if plan.keep else ()
@@ -360,9 +383,10 @@ def agree(op: Op, arrays: list) -> None:
     ]
     floats = {arrays[i].dtype for i in taking_part if is_float(arrays[i].dtype)}
     if floats:
+        halves = len(floats) == 2 and all(map(is_half, floats))  # float16 and bfloat16: NumPy knows no way
         for i in taking_part:
-            if arrays[i].dtype.kind in "biu":
-                arrays[i] = arrays[i].astype(np.result_type(*floats))
+            if arrays[i].dtype.kind in "biu" or (halves and is_half(arrays[i].dtype)):
+                arrays[i] = arrays[i].astype(SINGLE if halves else np.result_type(*floats))
 
 
 def carries(op: Op, y: Array) -> bool:

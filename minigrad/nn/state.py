@@ -173,6 +173,10 @@ class Stateful(Tree):
         """to("float16")."""
         return self.to("float16")
 
+    def bfloat16(self) -> Any:
+        """to("bfloat16")."""
+        return self.to("bfloat16")
+
     def to_empty(self, *, device: Any, recurse: bool = True) -> Any:
         """Move to a device without the values: new memory, unset."""
         target = Device(device if device is not None else "cpu")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...engine.autocast import in_float32
 from ...engine.backend import xp_of
 from ...engine.tensor import Tensor, wrap
 from ...ops.elementwise import maximum
@@ -18,6 +19,7 @@ __all__ = [
 ]
 
 
+@in_float32
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along dim; the shapes broadcast.
 
@@ -38,6 +40,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     return sum((x1 / lengths[0]) * (x2 / lengths[1]), dim)
 
 
+@in_float32
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
@@ -45,6 +48,7 @@ def pairwise_distance(
     return norm(x1 - x2 + eps, p, -1, keepdim)
 
 
+@in_float32
 def pdist(input: Tensor, p: float = 2) -> Tensor:
     """|x_i - x_j|_p for all rows i < j: (N, D) -> (N (N - 1) / 2,), row by row. ValueError for p < 0."""
     if input.ndim != 2:
