@@ -20,14 +20,16 @@ HEADERS = Path(__file__).parent / "emulation"
 FLAGS = ("-std=c++17", "-O1", "-w", "-shared", "-fPIC", "-fno-strict-aliasing", "-ffp-contract=off")
 STARTER = """
 #line 1 "start"
-extern "C" int emulated_start(int which, void** arguments, const unsigned* sizes, size_t shared, int reversed) {
-    switch (which) {
+extern "C" int emulated_start(int emulated_which, void** emulated_arguments, const unsigned* emulated_sizes,
+                              size_t emulated_shared, int emulated_order) {
+    switch (emulated_which) {
         %s
     }
     return -1;
 }
 extern "C" const char* emulated_message() { return emulation::message; }
 """
+GIVEN = "emulated_arguments, emulated_sizes, emulated_shared, emulated_order"
 
 
 def available():
@@ -54,7 +56,7 @@ def headers():
 def compile(code, expressions):
     """{expression: Function} for the kernels of `code`; RuntimeError with the compiler's words."""
     cases = "".join(
-        f"case {i}: return emulation::start(&{name}, arguments, sizes, shared, reversed);\n" for i, name in enumerate(expressions)
+        f"case {i}: return emulation::start(&{name}, {GIVEN});\n" for i, name in enumerate(expressions)
     )
     text = '#line 1 "kernel"\n' + code + STARTER % cases
     key = hashlib.sha256(headers() + " ".join(FLAGS).encode() + text.encode()).hexdigest()[:32]

@@ -48,6 +48,8 @@ class Function:
         del blocks, args
 
         def run(kept=(values, held)):
+            for strip in places:
+                strip[:] = 0xFF  # a graph's arrays may lie where others lay since
             self.start(tuple(map(int, grid)), tuple(map(int, block)), pointers, int(shared_mem), settings.order)
             for i, strip in enumerate(places):
                 if (strip != 0xFF).any():
