@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from ..engine import backprop
+from ..engine.backend import xp_of
 from ..engine.node import Node
 from ..engine.op import Op
 from ..engine.tensor import wrap
-from .structure import leaves, raw
+from .structure import is_array, leaves, raw
 
 __all__: list[str] = []
 
@@ -26,10 +27,12 @@ def forward_call(op: Op, places: list[int], meta: Callable, y: int, saved: int) 
     """op(*arrays, **meta) on raw arrays, by its kernel if it takes the job."""
 
     def run(v: list) -> None:
-        made = op.run(np, [v[p] for p in places], meta(v))
+        arrays = [v[p] for p in places]
+        xp = next((xp_of(a) for a in arrays if is_array(a)), np)
+        made = op.run(xp, arrays, meta(v))
         if op.extra:
             made, v[saved] = made
-        v[y] = np.asarray(made)
+        v[y] = np.asarray(made) if xp is np else made
 
     return run
 

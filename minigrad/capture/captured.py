@@ -6,15 +6,15 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
+from ..engine import autocast
 from ..engine.kernels import mode as kernel_mode
 from ..engine.node import mode
 from ..engine.recording import version
 from ..engine.tensor import Tensor
+from .graph import GraphProgram
 from .program import Program
 from .recorder import Recorder
-from .structure import alike, leaves, raw
+from .structure import alike, is_array, leaves, on_gpu, raw
 
 __all__ = ["Captured", "capture"]
 
@@ -35,9 +35,9 @@ class Captured:
         if self.version != version[0]:  # train() or eval() was called: all recordings are old
             self.recordings, self.version = {}, version[0]
         inputs = [x for x in leaves((args, kw)) if is_input(x)]
-        key = (bool(mode.recording), kernel_mode.reference, *kinds((args, kw)))
+        key = (bool(mode.recording), kernel_mode.reference, *autocast.state(), *kinds((args, kw)))
         found = self.recordings.get(key)
-        if isinstance(found, Program) and found.fits():
+        if isinstance(found, Program | GraphProgram) and found.fits():
             return found(inputs)
         if mode.recording not in (True, False):  # inside another watcher or another capture: as it is
             return self.step(*args, **kw)
@@ -56,19 +56,24 @@ class Captured:
             self.recordings[key] = recorder
         else:
             compare(found, recorder)
-            self.recordings[key] = Program(recorder, result)
+            self.recordings[key] = programmed(recorder, result)
         return result
 
     def __repr__(self) -> str:
-        ready = [p for p in self.recordings.values() if isinstance(p, Program)]
-        calls = ", ".join(str(len(p.calls)) for p in ready)
+        ready = [p for p in self.recordings.values() if not isinstance(p, Recorder)]
+        calls = ", ".join(str(len(p.calls)) + " in a graph" * isinstance(p, GraphProgram) for p in ready)
         name = getattr(self.step, "__name__", self.step)
         return f"capture({name}): {len(ready)} recorded ({calls or 'no'} calls)"
 
 
+def programmed(recorder: Recorder, result: Any) -> Program | GraphProgram:
+    """What replays the record: a graph of launches if it worked on a GPU, else a list of calls."""
+    return (GraphProgram if any(map(on_gpu, recorder.values)) else Program)(recorder, result)
+
+
 def is_input(x: Any) -> bool:
     """Tensors and arrays among the arguments; a leaf that learns is known by itself, as parameters are."""
-    return isinstance(x, np.ndarray) or (isinstance(x, Tensor) and x._node is None)
+    return is_array(x) or (isinstance(x, Tensor) and x._node is None)
 
 
 def kinds(x: Any) -> Iterator[Any]:

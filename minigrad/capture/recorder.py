@@ -12,7 +12,7 @@ from ..engine.node import Node, mode
 from ..engine.op import Op, agree, settle
 from ..engine.tensor import Tensor
 from .calls import effect_call, forward_call, gather_call, nothing, pull_call, pure_forward, pure_pull
-from .structure import Slot, caller, filler, inside_op, leaves, mapped, raw, raw_node
+from .structure import Slot, caller, filler, inside_op, is_array, leaves, mapped, raw, raw_node
 
 __all__: list[str] = []
 
@@ -90,7 +90,7 @@ class Recorder:
     def new(self, value: Any) -> int:
         """A slot for a value."""
         self.values.append(value)
-        if isinstance(value, np.ndarray):
+        if is_array(value):
             self.slots[id(value)] = len(self.values) - 1
         return len(self.values) - 1
 
@@ -106,7 +106,7 @@ class Recorder:
         """A structure of arguments with slots for the arrays that calls made; others stay themselves."""
 
         def put(leaf: Any) -> Any:
-            at = self.slots.get(id(raw(leaf))) if isinstance(leaf, Tensor | np.ndarray | tuple) else None
+            at = self.slots.get(id(raw(leaf))) if isinstance(leaf, Tensor | tuple) or is_array(leaf) else None
             outside = isinstance(leaf, Tensor) and (leaf._node is not None and leaf._node.plan is None)
             return leaf if at is None or outside else Slot(at, isinstance(leaf, Tensor))
 
@@ -149,7 +149,7 @@ class Recorder:
 
     def place(self, op: Op, array: Any, arg: Any) -> int:
         """The slot of an operand, after the conversions that the op's call makes."""
-        if not isinstance(arg, Tensor | np.ndarray):
+        if not (isinstance(arg, Tensor) or is_array(arg)):
             if any(isinstance(leaf, Tensor) for leaf in leaves(arg)):
                 raise ValueError(
                     f"capture: {op.name} at {caller()} takes a list of tensors; use mg.stack on it"
@@ -183,7 +183,7 @@ class Recorder:
         if whole:  # a drawn seed: known again as the tuple that it is
             outs = [self.new(result)]
             self.slots[id(result)] = outs[0]
-        elif any(isinstance(leaf, Tensor | np.ndarray) for leaf in leaves(result)):
+        elif any(isinstance(leaf, Tensor) or is_array(leaf) for leaf in leaves(result)):
             outs = [self.new(raw(leaf)) for leaf in leaves(result)]
         self.add(effect_call(f, filler(given), outs, whole), reads, outs, "effect", f, given)
         return result

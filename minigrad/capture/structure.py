@@ -76,12 +76,22 @@ def alike(a: Any, b: Any) -> bool:
     if isinstance(a, tuple | list):
         return type(a) is type(b) and len(a) == len(b) and all(map(alike, a, b))
     if isinstance(a, dict):
-        filled = lambda x: isinstance(x, np.ndarray)  # a dict of arrays is a place that a forward fills anew
         same = isinstance(b, dict) and a.keys() == b.keys()
-        return same and all(filled(a[k]) or alike(a[k], b[k]) for k in a)
+        # an array in a dict is what a forward puts there anew
+        return same and all(is_array(a[k]) or alike(a[k], b[k]) for k in a)
     if isinstance(a, Slot | int | float | complex | str | bytes | slice | np.dtype | np.generic):
         return type(a) is type(b) and (a == b or a != a)
     return a is b
+
+
+def is_array(x: Any) -> bool:
+    """An array of NumPy's or of a GPU's library."""
+    return isinstance(x, np.ndarray) or on_gpu(x)
+
+
+def on_gpu(x: Any) -> bool:
+    """An array on a GPU."""
+    return hasattr(x, "__cuda_array_interface__")
 
 
 def raw(x: Any) -> Any:

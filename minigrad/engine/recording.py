@@ -104,6 +104,15 @@ def effect(f: F) -> F:
     return call  # type: ignore[return-value]
 
 
+def host_effect(f: F) -> F:
+    """An effect in Python's own objects alone, such as a schedule's next rate: no array is touched.
+
+    A step captured as a graph of launches calls it before each of them.
+    """
+    f.host = True  # type: ignore[attr-defined]
+    return effect(f)
+
+
 def reading(what: str) -> None:
     """Announce that Python is about to read a value out of a tensor: a step being captured refuses it."""
     now = mode.recording

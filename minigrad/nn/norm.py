@@ -9,6 +9,7 @@ import numpy as np
 from ..engine.node import mutated
 from ..engine.recording import effect
 from ..engine.tensor import Tensor
+from ..ops.create import zeros
 from ..ops.norm import check_channels, local_response
 from . import functional as F
 from .module import Module
@@ -70,7 +71,7 @@ class _PerChannel(Module):
         tracked = track_running_stats
         self.register_buffer("running_mean", new().detach() if tracked else None)
         self.register_buffer("running_var", new().detach() if tracked else None)
-        self.register_buffer("num_batches_tracked", Tensor(np.array(0, np.int64)) if tracked else None)
+        self.register_buffer("num_batches_tracked", zeros((), dtype=np.int64) if tracked else None)
         self.reset_parameters()
 
     def reset_running_stats(self) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..engine.backend import xp_of
 from ..engine.kernels import kernel_for
-from ..engine.live import live
+from ..engine.live import capturing, live
 from .optimizer import Optimizer, zeros_like
 
 __all__ = ["Adam", "AdamW"]
@@ -85,7 +85,7 @@ class Adam(Optimizer):
         numbers = live(lambda: _numbers(states, group), (8 + 2 * len(states),), np.float32)
         if kernel_for("adam", arrays[0])(*arrays, numbers=numbers) is not NotImplemented:
             return True
-        for state in states:
+        for state in () if capturing() else states:
             state["step"] -= 1
         return False
 

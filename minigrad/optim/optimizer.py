@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.backend import is_float, xp_of
+from ..engine.live import capturing
 from ..engine.node import mutated
 from ..engine.recording import effect, enable_grad
 from ..engine.tensor import Tensor
@@ -178,6 +179,7 @@ class Optimizer(Hooked):
         for group in self.param_groups:
             moving = [(p._data, p.grad._data, self.state[p]) for p in group["params"] if p.grad is not None]
             if moving and not self._update_all(moving, group):
+                self._refuse_capture()
                 for p, g, state in moving:
                     self._update(p, g, state, group)
             for p, _, _ in moving:
@@ -187,6 +189,14 @@ class Optimizer(Hooked):
     def _update_all(self, moving: list[tuple[Any, Any, dict[str, Any]]], group: dict[str, Any]) -> bool:
         """A kernel's chance to update all (p, g, state) of a group in one pass; False if none did."""
         return False
+
+    def _refuse_capture(self) -> None:
+        """An update in plain arrays has its rates in the launches, and a graph would keep them."""
+        if capturing():
+            raise ValueError(
+                f"capture: {self._name} has no CUDA kernel for these settings, so a graph would keep this "
+                "step's rates; use Adam, AdamW (without amsgrad) or SGD, or call step() outside the capture"
+            )
 
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         raise NotImplementedError(f"{self._name}: has no _update() and no step(); define one")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from numbers import Real
 from typing import Any
 
-from ...engine.recording import effect
+from ...engine.recording import host_effect
 from ..optimizer import Optimizer
 
 __all__ = ["LRScheduler"]
@@ -71,7 +71,7 @@ class LRScheduler:
         """The same whatever the rates in force are; where there is no such form, get_lr()."""
         return self.get_lr()
 
-    @effect
+    @host_effect
     def step(self, epoch: int | None = None) -> None:
         """One epoch (or step) on, or to `epoch`: set the optimiser's rates."""
         self._update_lr(epoch)
