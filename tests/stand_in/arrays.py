@@ -247,38 +247,38 @@ def call(name, f, args, kw=None, keep=False):
     with np.errstate(all="ignore"):
         y = f(*inner, **named)
     fresh = []  # (place among the results, destination)
-
-    def placed(item, place):
-        if isinstance(item, tuple | list):
-            items = [placed(part, (*place, i)) for i, part in enumerate(item)]
-            return type(item)(*items) if hasattr(item, "_fields") else type(item)(items)
-        if not isinstance(item, np.ndarray | np.generic):
-            return item
-        a = np.asarray(item)
-        for x in given:
-            if a is x._a:
-                return x
-            m = x._memory
-            if a.size and m.ptr <= address(a) < m.ptr + m.size:
-                return wrap(a, m, x if x.base is None else x.base)
-        made = allocate(a.shape, a.dtype, strides=a.strides if keep else None)
-        fresh.append((place, made._a))
-        return made
-
-    result = placed(y, ())
-
-    def work(y=y):
-        for place, destination in fresh:
-            item = y
-            for i in place:
-                item = item[i]
-            destination[...] = item
-
+    result = _placed(y, (), given, fresh, keep)
     if fresh:
         recording = current_stream().capture is not None
-        del given
-        submit("kernel", name, (lambda: work(f(*inner, **named))) if recording else work)
+        submit("kernel", name, lambda: _fill(fresh, f(*inner, **named) if recording else y))
     return result
+
+
+def _placed(y, place, given, fresh, keep):
+    """What y is on the device: a view of a given array, or new memory, which is then noted in `fresh`."""
+    if isinstance(y, tuple | list):
+        items = [_placed(part, (*place, i), given, fresh, keep) for i, part in enumerate(y)]
+        return type(y)(*items) if hasattr(y, "_fields") else type(y)(items)
+    if not isinstance(y, np.ndarray | np.generic):
+        return y
+    a = np.asarray(y)
+    for x in given:
+        if a is x._a:
+            return x
+        m = x._memory
+        if a.size and m.ptr <= address(a) < m.ptr + m.size:
+            return wrap(a, m, x if x.base is None else x.base)
+    made = allocate(a.shape, a.dtype, strides=a.strides if keep else None)
+    fresh.append((place, made._a))
+    return made
+
+
+def _fill(fresh, y):
+    for place, destination in fresh:
+        item = y
+        for i in place:
+            item = item[i]
+        destination[...] = item
 
 
 def write(name, f, target):

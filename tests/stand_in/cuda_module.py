@@ -2,6 +2,7 @@
 
 import ctypes
 import types
+import weakref
 
 import numpy as np
 
@@ -11,42 +12,32 @@ from .settings import ledger, settings
 
 __all__ = ["cuda", "cupyx"]
 
-pinned = {}  # address -> size of host memory that the device reaches
+pinned = weakref.WeakSet()  # host memory that the device reaches
 
 
-class PinnedMemoryPointer:
+class PinnedMemoryPointer(bytearray):
     """Page-locked host memory; `np.frombuffer(it, ...)` is an array over it."""
 
-    def __init__(self, size):
-        self.array = np.zeros(max(size, 1), np.uint8)
-        self.ptr = self.array.ctypes.data
-        pinned[self.ptr] = self.array.nbytes
+    __hash__, __eq__ = object.__hash__, object.__eq__
 
-    def __buffer__(self, flags):
-        return memoryview(self.array)
+    def __init__(self, size):
+        super().__init__(max(size, 1))
+        self.ptr = ctypes.addressof((ctypes.c_char * len(self)).from_buffer(self))
+        pinned.add(self)
 
     def size(self):
-        return self.array.nbytes
-
-    def __del__(self):
-        pinned.pop(self.ptr, None)
+        return len(self)
 
 
 def empty_pinned(shape, dtype=float, order="C"):
     """A NumPy array in page-locked memory: copies from it to the device may be asynchronous."""
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    held = PinnedMemoryPointer(size)
-    a = np.ndarray(shape, dtype, held.array, order=order)
-    KEPT.append((a.base, held))
-    return a
-
-
-KEPT = []
+    return np.ndarray(shape, dtype, PinnedMemoryPointer(size), order=order)
 
 
 def is_pinned(address):
-    return any(start <= address < start + size for start, size in pinned.items())
+    return any(held.ptr <= address < held.ptr + len(held) for held in pinned)
 
 
 class runtime(types.ModuleType):
@@ -100,15 +91,14 @@ class runtime(types.ModuleType):
         streams.submit("kernel", "memsetAsync", lambda: ctypes.memset(ptr, value, size), _stream(stream))
 
     def streamSynchronize(self, stream):
-        (_stream(stream) or streams.Stream.null).synchronize()
+        _stream(stream).synchronize()
 
     def streamIsCapturing(self, stream):
-        return (_stream(stream) or streams.Stream.null).is_capturing()
+        return _stream(stream).is_capturing()
 
 
 def _stream(ptr):
-    """The stream of this number; the current one for another's."""
-    return next((s for s in streams.thread.streams if s.ptr == ptr), streams.Stream.null)
+    return streams.Stream.known.get(ptr, streams.Stream.null)
 
 
 runtime = runtime("cupy.cuda.runtime")

@@ -7,6 +7,7 @@ it would have read and written, and Graph.launch() runs them in order, over that
 import itertools
 import threading
 import time
+import weakref
 
 import numpy as np
 
@@ -27,20 +28,22 @@ class _Thread(threading.local):
 
 
 class Capture:
-    """The work of one capture, and the streams that joined it."""
+    """The work of one capture, the streams that take part in it, and those that have not come back yet."""
 
     def __init__(self, origin):
-        self.origin, self.work, self.joined, self.open = origin, [], set(), True
+        self.origin, self.work, self.streams, self.away, self.open = origin, [], {origin}, set(), True
 
 
 class Stream:
     null = None
+    known = weakref.WeakValueDictionary()  # number -> stream
     _numbers = itertools.count(1)
 
     def __init__(self, null=False, non_blocking=False, ptds=False, priority=None):
         self.ptr = 0 if null else next(Stream._numbers) * 4096
         self.non_blocking, self.capture, self.device_id = non_blocking, None, -1 if null else current_device()
         self.before = []
+        Stream.known[self.ptr] = self
 
     def __repr__(self):
         return f"<Stream {self.ptr} (device {self.device_id})>"
@@ -85,11 +88,12 @@ class Stream:
         theirs = event.capture
         if self.capture is None and theirs is not None and theirs.open:
             self.capture = theirs
-            theirs.joined.add(self)
+            theirs.streams.add(self)
+            theirs.away.add(self)
         elif self.capture is not None and theirs is not self.capture:
             raise CUDARuntimeError(905, "cudaErrorStreamCaptureIsolation: dependency created on uncaptured work in another stream")
         elif self.capture is not None and self is self.capture.origin:
-            self.capture.joined.discard(event.stream)
+            self.capture.away.discard(event.stream)
 
     def begin_capture(self, mode=None):
         if self.ptr == 0:
@@ -103,9 +107,9 @@ class Stream:
         if capture is None or capture.origin is not self:
             raise CUDARuntimeError(401, "cudaErrorIllegalState: the stream is not capturing")
         capture.open = False
-        for stream in (self, *capture.joined):
+        for stream in capture.streams:
             stream.capture = None
-        if capture.joined:
+        if capture.away:
             raise CUDARuntimeError(904, "cudaErrorStreamCaptureUnjoined: a forked stream was not joined to the capturing one")
         return Graph(capture.work)
 
