@@ -60,12 +60,24 @@ def take_index(xp: Any, x: Array, *, index: Any) -> Array:
     tensor([2., 0., 1.])
     """
     if xp is not np:
-        _check_on_device(xp, x.shape, index)
+        index = _on_device(xp, x.shape, index)
     return x[index]
 
 
+def _there(xp: Any, index: Any) -> Any:
+    """An index whose arrays (Python's lists) are where x is."""
+    if isinstance(index, tuple):
+        return tuple([_there(xp, part) for part in index])
+    return backend.constant(xp, index) if isinstance(index, np.ndarray) else index
+
+
+def _on_device(xp: Any, shape: tuple, index: Any) -> Any:
+    """The index there. CuPy wraps integer arrays round silently: the GPU looks before it uses them."""
+    _check_on_device(xp, shape, index)
+    return _there(xp, index)
+
+
 def _check_on_device(xp: Any, shape: tuple, index: Any) -> None:
-    """CuPy wraps integer arrays round silently: let the GPU look before it is indexed."""
     axis = 0
     for part in index if isinstance(index, tuple) else (index,):
         if getattr(getattr(part, "dtype", None), "kind", "-") in "iu" and part.ndim:
@@ -86,6 +98,7 @@ def _axes_of(index: Any) -> int:
 def put_add(xp: Any, x: Array, *, shape: tuple, index: Any) -> Array:
     """Zeros of `shape` with x added at index: the adjoint of take_index."""
     y = xp.zeros(shape, x.dtype)
+    index = index if xp is np else _there(xp, index)
     if _hits_once(index):
         y[index] = x
     elif len(shape) > 1 and hasattr(index, "dtype") and backend.xp_of(index) is xp and index.size:
@@ -130,7 +143,7 @@ def _write_rows(xp: Any, y: Array, runs: Array, sums: Array) -> None:
 def put(xp: Any, x: Array, values: Array, *, index: Any) -> Array:
     """x with x[index] = values: x keeps its gradient elsewhere, the values receive theirs."""
     if xp is not np:
-        _check_on_device(xp, x.shape, index)
+        index = _on_device(xp, x.shape, index)
     y = x.copy()
     y[index] = values
     return y
@@ -155,7 +168,7 @@ def setitem(self: Tensor, index: Any, values: Any) -> None:
 def write(name: str, x: Array, index: Any, values: Any) -> None:
     """x[index] = values, in memory."""
     if not isinstance(x, np.ndarray):
-        _check_on_device(backend.xp_of(x), x.shape, index)
+        index = _on_device(backend.xp_of(x), x.shape, index)
     try:
         x[index] = values
     except (ValueError, IndexError) as error:

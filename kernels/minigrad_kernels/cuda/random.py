@@ -38,17 +38,18 @@ def random_uniform(y: Any, *, place: Any) -> Any:
 
 def dropout(x: Any, *, p: float = 0.5, generator: Any = None) -> Any:
     """(x m, (m,)), m drawn from the generator: 0 with probability p, else 1 / (1 - p)."""
-    if generator is None or not 0.0 < p < 1.0 or not x.flags.c_contiguous or not x.size:
+    if generator is None or not 0.0 < p < 1.0 or not x.flags.c_contiguous:
         return NotImplemented
     empty = library(x).empty
     y, mask, n = empty(x.shape, x.dtype), empty(x.shape, x.dtype), x.size
-    scale = float(np.asarray(1.0 / (1.0 - p)).astype(x.dtype))
-    words = ceil_div(n, 2)
-    _launch(f"dropout_forward<{ctype(x.dtype)}>", (x, y, mask, p, scale), n, words, generator.place(words))
+    words, args = ceil_div(n, 2), (x, y, mask, p, 1.0 / (1.0 - p))
+    _launch(f"dropout_forward<{ctype(x.dtype)}>", args, n, words, generator.place(words))
     return y, (mask,)
 
 
 def _launch(expression: str, args: tuple, n: int, words: int, place: Any) -> None:
     """A thread for every four words; up to three of the first four lie before the draw."""
+    if not n:
+        return
     given = (*map(int, place), None) if isinstance(place, np.ndarray) else (0, 0, 0, place)
     launch("random", expression, ceil_div(words + 3, 4 * THREADS), THREADS, (*args, *given, n))

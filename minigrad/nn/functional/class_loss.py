@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from ...engine.autocast import in_float32
 from ...engine.backend import Array, as_dtype, is_float
 from ...engine.recording import effect
 from ...engine.tensor import Tensor, wrap
@@ -58,6 +61,7 @@ def _kept(labels: Array, ignore_index: int, dtype: Any) -> tuple[Tensor, Tensor]
     return wrap(kept.astype(dtype), None), wrap(labels * kept, None)
 
 
+@in_float32
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -85,6 +89,7 @@ def nll_loss(
     return reduced("nll_loss", losses if input.ndim > 1 or reduction == "sum" else losses[0], reduction)
 
 
+@in_float32
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -117,6 +122,8 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     check_constant("cross_entropy", weight=weight)
     x, labels = _class_axis("cross_entropy", input, target)
+    if labels.device.kind != "cpu":  # a GPU's kernel reads nothing wrong, and says nothing
+        _loss.check_labels("cross_entropy", labels._data, x.shape[1], ignore_index)
     y = _loss.cross_entropy(
         x, labels, weight, reduction=reduction, ignore_index=ignore_index, label_smoothing=label_smoothing
     )
@@ -193,6 +200,7 @@ class LinearCrossEntropyOptions:
         return ruled
 
 
+@in_float32
 def linear_cross_entropy(
     input: Tensor,
     linear_weight: Tensor,
@@ -275,4 +283,6 @@ def _in_pieces(
         return reduced(name, losses[0] if lone and reduction == "none" else losses, reduction)
     kept = target._data != ignore_index
     mass = kept.sum() if weight is None else (weight._data[target._data * kept] * kept).sum()
+    if not isinstance(mass, np.ndarray | np.generic):  # never ask the device: 0 / 0 is the NaN that is meant
+        return losses.sum() / wrap(mass.astype(losses.dtype), None)
     return losses.sum() * (1.0 / float(mass) if mass else math.nan)

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.backend import is_float
+from ...engine.autocast import in_float32
+from ...engine.backend import is_float, xp_of
+from ...engine.flags import check_range
 from ...engine.tensor import Tensor
 from ...ops import loss as _loss
 from ...ops.activation import logsigmoid
@@ -81,6 +83,7 @@ def _weighted(
     return reduced(name, losses, reduction)
 
 
+@in_float32
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
     """(x - t)^2; with weights w, 'mean' is sum w (x - t)^2 / sum w. ValueError unless all shapes are equal.
 
@@ -96,12 +99,14 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Ten
     return _weighted("mse_loss", away * away, reduction, weight)
 
 
+@in_float32
 def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
     """|x - t|; with weights w, 'mean' is sum w |x - t| / sum w."""
     _same_shape("l1_loss", input, target)
     return _weighted("l1_loss", _abs(input - target), reduction, weight)
 
 
+@in_float32
 def huber_loss(
     input: Tensor,
     target: Tensor,
@@ -125,6 +130,7 @@ def check_positive(name: str, **settings: float) -> None:
             raise ValueError(f"{name}: expected {key} > 0 ({key}={value})")
 
 
+@in_float32
 def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """d^2 / (2 beta) where |d| < beta, else |d| - beta / 2 (Girshick 2015); the L1 loss for beta = 0."""
     _same_shape("smooth_l1_loss", input, target)
@@ -138,6 +144,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta:
 # ---------------------------------------------------------------- probabilities
 
 
+@in_float32
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
 ) -> Tensor:
@@ -148,15 +155,17 @@ def binary_cross_entropy(
     _same_shape("binary_cross_entropy", input, target)
     check_constant("binary_cross_entropy", weight=weight)
     for what, p in (("input", input), ("target", target)):
-        if not bool(((p._data >= 0) & (p._data <= 1)).all()):  # said so, NaN is refused too
-            raise ValueError(
-                f"binary_cross_entropy: expected probabilities in [0, 1] ({what}); "
-                "use the with_logits form for scores"
-            )
+        told = f"expected probabilities in [0, 1] ({what}); use the with_logits form for scores"
+        told = f"binary_cross_entropy: {told}"
+        if not isinstance(p._data, np.ndarray):
+            check_range(xp_of(p._data), p._data, 0.0, 1.0, ValueError, told)
+        elif not bool(((p._data >= 0) & (p._data <= 1)).all()):  # said so, NaN is refused too
+            raise ValueError(told)
     losses = _loss.binary_cross_entropy(input, target)
     return reduced("binary_cross_entropy", losses if weight is None else losses * weight, reduction)
 
 
+@in_float32
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -182,6 +191,7 @@ def binary_cross_entropy_with_logits(
     return reduced(name, losses if weight is None else losses * weight, reduction)
 
 
+@in_float32
 def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False) -> Tensor:
     """t (log t - x) for log-probabilities x, 0 where t = 0; with log_target, e^t (t - x).
 
@@ -202,6 +212,7 @@ def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: b
 # ---------------------------------------------------------------- densities
 
 
+@in_float32
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -222,6 +233,7 @@ def poisson_nll_loss(
     return reduced("poisson_nll_loss", losses, reduction)
 
 
+@in_float32
 def gaussian_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -246,7 +258,10 @@ def gaussian_nll_loss(
 
 def _variance(name: str, var: Tensor, input: Tensor) -> Tensor:
     """var, checked, set to broadcast against the input."""
-    if bool((var._data < 0).any()):
+    if not isinstance(var._data, np.ndarray):
+        text = f"{name}: expected variances >= 0, got {{value}}"
+        check_range(xp_of(var._data), var._data, 0.0, math.inf, ValueError, text)
+    elif bool((var._data < 0).any()):
         raise ValueError(f"{name}: expected variances >= 0, got {float(var._data.min())}")
     if var.shape == input.shape:
         return var

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from ...engine.autocast import in_float32
 from ...engine.backend import xp_of
 from ...engine.tensor import Tensor, wrap
 from ...ops.activation import logsigmoid, relu
@@ -38,11 +41,13 @@ def _at_least_zero(x: Any) -> Any:
 # ---------------------------------------------------------------- two sides, target +1 or -1
 
 
+@in_float32
 def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """log(1 + e^(-t x)), t = +1 or -1; stable for any x."""
     return reduced("soft_margin_loss", -logsigmoid(target * input), reduction)
 
 
+@in_float32
 def hinge_embedding_loss(
     input: Tensor, target: Tensor, margin: float = 1.0, reduction: str = "mean"
 ) -> Tensor:
@@ -51,6 +56,7 @@ def hinge_embedding_loss(
     return reduced("hinge_embedding_loss", apart + where(target != -1, input, 0.0), reduction)
 
 
+@in_float32
 def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, reduction: str = "mean"
 ) -> Tensor:
@@ -63,6 +69,7 @@ def margin_ranking_loss(
     return reduced("margin_ranking_loss", _at_least_zero(margin - target * (input1 - input2)), reduction)
 
 
+@in_float32
 def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, reduction: str = "mean"
 ) -> Tensor:
@@ -82,6 +89,7 @@ def cosine_embedding_loss(
 # ---------------------------------------------------------------- classes
 
 
+@in_float32
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -119,6 +127,7 @@ def check_power(name: str, p: int) -> None:
         raise ValueError(f"{name}: expected 1 or 2 (p={p})")
 
 
+@in_float32
 def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """sum over labels j and other classes i of max(0, 1 - x[j] + x[i]) / C.
 
@@ -135,7 +144,9 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
     xp, classes = xp_of(x._data), x.shape[1]
     check_labels(name, labels._data, classes, ignore_index=-1)
     given = xp.cumsum((labels._data < 0).astype("int64"), axis=1) == 0  # (N, C): before the first -1
-    longest = int(given.sum(axis=1).max()) if given.size else 0
+    longest = classes  # the device keeps to itself how many labels there are at most
+    if isinstance(given, np.ndarray):
+        longest = int(given.sum(axis=1).max()) if given.size else 0
     given, label = given[:, :longest], xp.where(given, labels._data, 0)[:, :longest]
     is_label = ((label[:, :, None] == xp.arange(classes)) & given[:, :, None]).any(axis=1)
     pairs = given[:, :, None] & ~is_label[:, None, :]  # (N, labels, C)
@@ -145,6 +156,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
     return reduced(name, losses[0] if lone and reduction == "none" else losses, reduction)
 
 
+@in_float32
 def multilabel_soft_margin_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
 ) -> Tensor:
@@ -158,6 +170,7 @@ def multilabel_soft_margin_loss(
 # ---------------------------------------------------------------- triplets
 
 
+@in_float32
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
