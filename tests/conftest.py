@@ -35,7 +35,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    on_gpu = config.getoption("--device") != "cpu" and not config.getoption("--stand-in-gpu")
+    on_gpu = config.getoption("--device") != "cpu"
     for item in items:
         if "slow" in item.keywords and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="slow: runs with --slow"))

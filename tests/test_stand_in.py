@@ -38,7 +38,7 @@ __global__ void places(int* out) {
 
 def test_every_thread_of_every_block_runs_once(run):
     (out,) = run(PLACES, "places", (3, 4, 5), np.full((2 * 3 * 2, 5, 4, 3), -1, np.int32), grid=(2, 3, 2))
-    blocks, z, y, x = np.indices(out.shape)
+    blocks, z, y, _ = np.indices(out.shape)
     assert (out == blocks // 2 % 3 * 1000 + y * 10 + z).all()
 
 
@@ -136,7 +136,7 @@ def test_shuffles(run, kind, dtype, by, width):
     _, y = run(SHUFFLES, f"shuffles<{kind}>", 64, x, np.zeros((4, 64), dtype), np.int32(by), np.int32(width))
     lane = np.arange(64)
     first = lane // width * width
-    inside = lambda place: np.where((place >= first) & (place < first + width), place, lane)  # noqa: E731
+    inside = lambda place: np.where((place >= first) & (place < first + width), place, lane)
     places = [first + by % width, inside(lane ^ by), inside(lane - by), inside(lane + by)]
     for got, place in zip(y, places, strict=True):
         assert (got == x[place]).all()

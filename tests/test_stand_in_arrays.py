@@ -30,7 +30,7 @@ def x(cupy):
 
 def test_nothing_becomes_a_numpy_array_unasked(cupy, x):
     for convert in (np.asarray, np.array, lambda a: np.concatenate([a, np.ones((1, 4))]), lambda a: np.ones((3, 4)) + a):
-        with pytest.raises(TypeError, match="Implicit conversion|Unsupported type"):
+        with pytest.raises(TypeError, match=r"Implicit conversion|Unsupported type"):
             convert(x)
     assert type(x.get()) is np.ndarray and type(x).__module__ == "cupy"
     assert not hasattr(x, "__array_interface__") and x.__cuda_array_interface__["shape"] == (3, 4)
@@ -204,7 +204,7 @@ def test_every_transfer_and_launch_is_counted_with_its_line(cupy, x, stand_in):
         ask(y.sum())
         assert [e.kind for e in ledger.transfers()] == ["d2h"]
     ledger.clear()
-    y[y > 3], cupy.nonzero(y), cupy.array([1, 2]), cupy.cuda.get_current_stream().synchronize()
+    y[y > 3], cupy.nonzero(y), cupy.array([1, 2]), cupy.array(3.0), cupy.cuda.get_current_stream().synchronize()
     assert [e.kind for e in ledger.transfers()] == ["d2h", "d2h", "h2d", "sync"]
 
 

@@ -144,7 +144,7 @@ def test_products_of_tf32_fragments(run):  # noqa: F811
     rng = np.random.default_rng(4)
     a, b, d = (rng.standard_normal(shape).astype("f") for shape in ((16, 8), (8, 8), (16, 8)))
     *_, got = run(PTX + MMA, "mma8", 32, a, b, d)
-    short = lambda x: ((x.view(np.uint32) + np.uint32(0x1000)) & ~np.uint32(0x1FFF)).view("f")  # noqa: E731
+    short = lambda x: ((x.view(np.uint32) + np.uint32(0x1000)) & ~np.uint32(0x1FFF)).view("f")
     np.testing.assert_allclose(got, d + short(a) @ short(b), atol=1e-5)
     assert abs(got - (d + a @ b)).max() > 1e-5  # the factors have lost their last bits
 

@@ -95,6 +95,8 @@ def _pow_base(g: Any, a: Any, b: Any) -> Any:
 
 def _pow_exponent(g: Any, y: Any, a: Any) -> Any:
     # d a^b / db = a^b log a, defined for a > 0; 0 at a = 0 (the limit for b > 0), and for a < 0.
+    if isinstance(a, int | float):
+        return g * (y * math.log(a)) if a > 0 else g * 0.0
     positive_base = a > 0
     return g * y * where(positive_base, log(where(positive_base, a, 1.0)), 0.0)
 

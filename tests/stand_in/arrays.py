@@ -149,7 +149,7 @@ class ndarray:
 
     def __setitem__(self, key, value):
         inner, _ = indices(self._a, key)
-        value = bare(value)
+        value = value[()] if isinstance(value, np.ndarray) and not value.ndim else bare(value)
 
         def store(a):
             a[wrapped(a, inner)] = value
@@ -295,13 +295,21 @@ def write(name, f, target):
 
 
 def indices(a, key):
-    """The index with NumPy arrays inside; and whether it has a boolean mask, whose count the host must know."""
-    parts = key if isinstance(key, tuple) else (key,)
-    inner = [np.asarray(p) if isinstance(p, list) else bare(p) for p in parts]
-    if any(isinstance(p, list) for p in parts):
-        ledger.add("h2d", "list as index", 8)
-    mask = any(getattr(p, "dtype", None) == bool and getattr(p, "ndim", 0) > 0 for p in inner)
-    return tuple(inner), mask
+    """The index with NumPy arrays inside; and whether it has a boolean mask, whose count the host must know.
+
+    Lists and arrays of the host are welcome as indices, as in CuPy - which sends each over, a transfer.
+    """
+    inner = [_index(part) for part in (key if isinstance(key, tuple) else (key,))]
+    return tuple(inner), any(_is_mask(part) and part.ndim > 0 for part in inner)
+
+
+def _index(part):
+    if not isinstance(part, list | np.ndarray):
+        return bare(part)
+    no_capture("H2D transfers")
+    host = np.asarray(part)
+    ledger.add("h2d", "index", host.nbytes)
+    return host if host.size else host.astype(np.int32)
 
 
 def wrapped(a, inner):

@@ -69,11 +69,13 @@ def _has_arrays(x):
 def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0):
     if _has_arrays(obj):
         return call("array", lambda x: np.array(x, dtype=dtype, order=order, ndmin=ndmin), (obj,), keep=True)
-    no_capture("H2D transfers")
     host = np.array(obj, dtype=dtype, ndmin=ndmin)
     if host.dtype.kind in "OSUM":
         raise ValueError(f"Unsupported dtype {host.dtype}")
-    made = allocate(host.shape, host.dtype, strides=host.strides)
+    if not host.ndim:  # one number goes with the launch
+        return full((), host[()], host.dtype)
+    no_capture("H2D transfers")
+    made = allocate(host.shape, host.dtype, order="F" if host.flags.fnc else "C")
     ledger.add("h2d", "array", host.nbytes)
     made._a[...] = host
     return made

@@ -7,6 +7,7 @@ is kept for the graph, with copies of the descriptors it reads, as a real graph 
 import ctypes
 
 import stand_in_blas
+
 from minigrad_kernels.cuda import cublas
 
 from .settings import ledger
