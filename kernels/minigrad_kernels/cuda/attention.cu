@@ -20,8 +20,8 @@ __global__ void __launch_bounds__(128) forward(const T* __restrict__ q, const T*
 
     float o[I][D / ACROSS] = {}, s[I][J], top[I], sum[I];
     for (int i = 0; i < I; i++) top[i] = -infinity(), sum[i] = 0;
-    long long end = causal ? min(at.keys, job.first + M) : at.keys;
-    for (long long first = 0; first < end; first += N) {
+    int end = causal ? min(at.keys, job.first + M) : at.keys;
+    for (int first = 0; first < end; first += N) {
         __syncthreads();  // the values before have been read
         load_rows<T, N, D>(walked, k, at.k.row, first, at.keys, at.depth);
         __syncthreads();
@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(128) forward(const T* __restrict__ q, const T*
         for (int reach = ACROSS / 2; reach > 0; reach /= 2) sum[i] += __shfl_xor_sync(ALL, sum[i], reach);
         float whole = sum[i] == 0 ? 1.0f : sum[i];  // a row without keys is 0
         for (int c = 0; c < D / ACROSS; c++) o[i][c] /= whole;
-        long long row = job.first + down() + DOWN * i;
+        int row = job.first + down() + DOWN * i;
         if (across() == 0 && row < at.queries) lse[job.item * at.queries + row] = finite_or_0(top[i]) + logf(whole);
     }
     store_rows<T, M, D>(y + at.y.item(job.item, at.inners), at.y.row, job.first, at.queries, at.deep, o, 1.0f);

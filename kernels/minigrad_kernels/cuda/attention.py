@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from . import attention_mma
 from .attention_backward import gradients
 from .launch import ceil_div, ctype, launch, library
 
@@ -22,7 +23,7 @@ TYPES, WIDTHS = ("float", "__half", "__nv_bfloat16"), (32, 64, 128)
 INSTANCES = tuple(f"forward<{t}, {width}>" for t in TYPES for width in WIDTHS)
 ROWS, THREADS = 64, 128  # queries (and keys) to a tile
 # As in attention_layout.cuh: (outer, inner, row, column) of q, k, v, bias, mask, y, g, dq, dk, dv; sizes.
-LAYOUT = np.dtype([("places", np.int64, (10, 4)), ("sizes", np.int64, 6)])
+LAYOUT = np.dtype([("places", np.int64, (10, 4)), ("items", np.int64, 2), ("sizes", np.int32, 4)])
 
 
 # ---------------------------------------------------------------- arrays as memory
@@ -59,7 +60,10 @@ def _summed(d: Any, shape: tuple) -> Any:
 
 
 def _layout(sizes: tuple, lead: tuple, *arrays: Any) -> Any:
-    """The Layout of attention_layout.cuh; None where the leading axes cannot be walked as two."""
+    """The Layout of attention_layout.cuh, and whether rows (but of bias and mask) are multiples of 8 apart.
+
+    None where the leading axes cannot be walked as two.
+    """
     return _layout_of(sizes, lead, *[None if a is None else (a.shape, a.strides, a.itemsize) for a in arrays])
 
 
@@ -79,8 +83,9 @@ def _layout_of(sizes: tuple, lead: tuple, *arrays: tuple | None) -> Any:
     layout["places"][: len(arrays)] = [
         (*at, *s[-2:]) for at, s in zip(zip(outer[1:], inner[1:], strict=True), steps, strict=True)
     ]
-    layout["sizes"] = (outer[0] * inner[0], inner[0], *sizes)
-    return layout
+    layout["items"], layout["sizes"] = (outer[0] * inner[0], inner[0]), sizes
+    in_eights = not any(d % 8 for i in range(len(arrays)) if i not in (3, 4) for d in layout["places"][i, :3])
+    return layout, in_eights and not (sizes[2] % 8 or sizes[3] % 8)
 
 
 def _steps(ndim: int, shape: tuple, strides: tuple, itemsize: int) -> tuple:
@@ -131,11 +136,13 @@ class Case:
         self.scale = float(1.0 / math.sqrt(q.shape[-1]) if scale is None else scale)
         self.causal = bool(causal)
         self.layout: Any = None
+        self.in_eights = False  # rows (but of bias and mask) begin at whole 16 bytes, if the array does
 
     def place(self, *others: Any) -> bool:
         """Lay out q, k, v, bias, mask and others; False where their leading axes are too many."""
-        self.layout = _layout(self.sizes, self.lead, self.q, self.k, self.v, self.bias, self.mask, *others)
-        return self.layout is not None
+        found = _layout(self.sizes, self.lead, self.q, self.k, self.v, self.bias, self.mask, *others)
+        self.layout, self.in_eights = found or (None, False)
+        return found is not None
 
     @property
     def arrays(self) -> tuple:
@@ -154,6 +161,9 @@ class Case:
         if not self.place(y):
             return NotImplemented
         lse = lib.empty((*self.lead, self.queries, 1), np.float32)
+        if attention_mma.usable(self):
+            attention_mma.forward(self, _first_row(y), lse)
+            return y, lse
         shared = 4 * (2 * ROWS * (width + 4) + ROWS * (ROWS + 16))
         args = (*self.arrays, _first_row(y), lse, *self.settings)
         blocks = self.items * ceil_div(self.queries, ROWS)

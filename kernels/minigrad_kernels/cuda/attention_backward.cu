@@ -40,12 +40,12 @@ __global__ void __launch_bounds__(128) query_gradient(const T* __restrict__ q, c
 
     float sums[I][D / ACROSS] = {}, s[I][J], dp[I][J], shift[I], less[I];
     for (int i = 0; i < I; i++) {
-        long long row = job.first + down() + DOWN * i;
+        int row = job.first + down() + DOWN * i;
         shift[i] = row < at.queries ? lse[job.item * at.queries + row] : 0.0f;
         less[i] = row < at.queries ? along[job.item * at.queries + row] : 0.0f;
     }
-    long long end = causal ? min(at.keys, job.first + M) : at.keys;
-    for (long long first = 0; first < end; first += N) {
+    int end = causal ? min(at.keys, job.first + M) : at.keys;
+    for (int first = 0; first < end; first += N) {
         __syncthreads();  // the keys before have been read
         load_rows<T, N, D>(keys, k, at.k.row, first, at.keys, at.depth);
         load_rows<T, N, D>(values, v, at.v.row, first, at.keys, at.deep);
@@ -81,7 +81,7 @@ __global__ void __launch_bounds__(128) key_gradients(const T* __restrict__ q, co
     load_rows<T, M, D>(values, v + at.v.item(job.item, at.inners), at.v.row, job.first, at.keys, at.deep);
 
     float key_sums[I][D / ACROSS] = {}, value_sums[I][D / ACROSS] = {}, s[I][J], dp[I][J];
-    for (long long first = causal ? job.first : 0; first < at.queries; first += N) {
+    for (int first = causal ? job.first : 0; first < at.queries; first += N) {
         __syncthreads();  // the queries before have been read
         load_rows<T, N, D>(queries, q, at.q.row, first, at.queries, at.depth);
         load_rows<T, N, D>(slopes, g, at.g.row, first, at.queries, at.deep);
@@ -92,7 +92,7 @@ __global__ void __launch_bounds__(128) key_gradients(const T* __restrict__ q, co
                [&](int i, int) { return job.first + down() + DOWN * i; }, scores.cuts(first, job.first, M));
 #pragma unroll
         for (int j = 0; j < J; j++) {
-            long long row = first + across() + ACROSS * j;
+            int row = first + across() + ACROSS * j;
             float shift = row < at.queries ? lse[row] : 0.0f, less = row < at.queries ? along[row] : 0.0f;
 #pragma unroll
             for (int i = 0; i < I; i++) {

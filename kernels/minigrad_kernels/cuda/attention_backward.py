@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import attention_mma
 from .launch import ceil_div, ctype, launch, library
 
 __all__ = ["INSTANCES", "gradients"]
@@ -19,25 +20,20 @@ THREADS, WALKED = 128, 32
 
 def gradients(case: Any, g: Any, y: Any, lse: Any, needs: tuple, grads: tuple) -> None:
     """Write into the gradients of query, key and value; `case` tells where all matrices lie."""
-    dq, dk, dv = grads
-    items, queries, keys = case.items, case.queries, case.keys
-    kind, width = ctype(case.q.dtype), case.width
-    along = library(g).empty(items * queries, lse.dtype)
-    launch(
-        "attention_backward",
-        f"along_rows<{kind}>",
-        ceil_div(items * queries, 4),
-        THREADS,
-        (g, y, along, case.layout),
-    )
-    kept = 32 if width > 64 else 64
-    shared = 4 * (2 * (kept + WALKED) * (width + 4) + kept * (WALKED + 16))
+    rows, kind = case.items * case.queries, ctype(case.q.dtype)
+    along = library(g).empty(rows, lse.dtype)
+    per_block = THREADS // 32
+    blocks, args = ceil_div(rows, per_block), (g, y, along, case.layout)
+    launch("attention_backward", f"along_rows<{kind}>", blocks, THREADS, args)
     given = (*case.arrays, g, lse, along)
+    if attention_mma.usable(case, g):
+        attention_mma.gradients(case, given, needs, grads)
+        return
+    width, kept = case.width, 32 if case.width > 64 else 64
+    shared = 4 * (2 * (kept + WALKED) * (width + 4) + kept * (WALKED + 16))
     if needs[0]:
-        blocks = items * ceil_div(queries, kept)
-        args = (*given, dq, *case.settings)
+        blocks, args = case.items * ceil_div(case.queries, kept), (*given, grads[0], *case.settings)
         launch("attention_backward", f"query_gradient<{kind}, {width}>", blocks, THREADS, args, shared)
     if needs[1] or needs[2]:
-        blocks = items * ceil_div(keys, kept)
-        args = (*given, dk, dv, *case.settings)
+        blocks, args = case.items * ceil_div(case.keys, kept), (*given, *grads[1:], *case.settings)
         launch("attention_backward", f"key_gradients<{kind}, {width}>", blocks, THREADS, args, shared)

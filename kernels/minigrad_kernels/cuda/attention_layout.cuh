@@ -13,7 +13,8 @@ struct Place {
 
 struct Layout {
     Place q, k, v, bias, mask, y, g, dq, dk, dv;
-    long long items, inners, queries, keys, depth, deep;  // depth: of queries and keys; deep: of values
+    long long items, inners;
+    int queries, keys, depth, deep;  // depth: of queries and keys; deep: of values
 };
 
 __device__ inline float infinity() { return __int_as_float(0x7f800000); }
@@ -24,18 +25,20 @@ __device__ inline float finite_or_0(float x) { return is_finite(x) ? x : 0.0f; }
 template <typename T> struct Scores {
     const T* bias;
     const bool* mask;
-    long long bias_row, bias_column, mask_row, mask_column, queries, keys;
-    float scale;
+    long long bias_row, bias_column, mask_row, mask_column;
+    int queries, keys;
+    float scale, unit;  // unit: what scores are multiplied by beside
     bool causal;
 
-    __device__ Scores(const Layout& at, long long item, const T* bias, const bool* mask, float scale, bool causal)
+    __device__ Scores(const Layout& at, long long item, const T* bias, const bool* mask, float scale, bool causal,
+                      float unit = 1)
         : bias(bias ? bias + at.bias.item(item, at.inners) : nullptr),
           mask(mask ? mask + at.mask.item(item, at.inners) : nullptr),
           bias_row(at.bias.row), bias_column(at.bias.column), mask_row(at.mask.row), mask_column(at.mask.column),
-          queries(at.queries), keys(at.keys), scale(scale), causal(causal) {}
+          queries(at.queries), keys(at.keys), scale(scale * unit), unit(unit), causal(causal) {}
 
     // Whether a tile of `width` keys has some that lie beyond the last one or above the diagonal.
-    __device__ bool cuts(long long query, long long key, int width) const {
+    __device__ bool cuts(int query, int key, int width) const {
         return key + width > keys || (causal && key + width - 1 > query);
     }
 
@@ -47,7 +50,7 @@ template <typename T> struct Scores {
         _Pragma("unroll") for (int j = 0; j < J; j++)
         EACH s[i][j] *= scale;
         if (bias) EACH if (query(i, j) < queries && key(i, j) < keys)
-            s[i][j] += wide(bias[query(i, j) * bias_row + key(i, j) * bias_column]);
+            s[i][j] += wide(bias[query(i, j) * bias_row + key(i, j) * bias_column]) * unit;
         if (mask) EACH if (query(i, j) < queries && key(i, j) < keys && !mask[query(i, j) * mask_row + key(i, j) * mask_column])
             s[i][j] -= infinity();
         if (cut) EACH s[i][j] = key(i, j) >= keys ? -infinity() : causal && key(i, j) > query(i, j) ? s[i][j] - infinity() : s[i][j];
@@ -57,9 +60,10 @@ template <typename T> struct Scores {
 
 // The block of rows that this thread block works on, and its item. The longest walks of a causal call begin first.
 struct Job {
-    long long item, first;
-    __device__ Job(long long rows, int M, bool backwards) {
-        long long blocks = ceil_div(rows, M), block = blockIdx.x % blocks;
+    long long item;
+    int first;
+    __device__ Job(int rows, int M, bool backwards) {
+        int blocks = ceil_div(rows, M), block = blockIdx.x % blocks;
         item = blockIdx.x / blocks;
         first = (backwards ? blocks - 1 - block : block) * M;
     }

@@ -14,7 +14,7 @@ __device__ inline int down() { return threadIdx.x / ACROSS; }
 
 // Rows first .. first + N - 1 of a matrix as float32; zeros beyond its `rows` and its `width`.
 template <typename T, int N, int D>
-__device__ inline void load_rows(float* tile, const T* x, long long pitch, long long first, long long rows, int width) {
+__device__ inline void load_rows(float* tile, const T* x, long long pitch, int first, int rows, int width) {
     for (int i = threadIdx.x; i < N * D; i += THREADS) {
         int r = i / D, c = i % D;
         tile[r * PITCH<D> + c] = first + r < rows && c < width ? wide(x[(first + r) * pitch + c]) : 0.0f;
@@ -83,11 +83,11 @@ __device__ inline void put_weights(float* w, const float (&s)[M / DOWN][N / ACRO
 
 // Rows of sums that are no larger than the matrix, times `factor`.
 template <typename T, int M, int D>
-__device__ inline void store_rows(T* x, long long pitch, long long first, long long rows, int width,
+__device__ inline void store_rows(T* x, long long pitch, int first, int rows, int width,
                                   const float (&o)[M / DOWN][D / ACROSS], float factor) {
     for (int i = 0; i < M / DOWN; i++)
         for (int c = 0; c < D / ACROSS; c++) {
-            long long row = first + down() + DOWN * i;
+            int row = first + down() + DOWN * i;
             if (row < rows && column<D>(c) < width) x[row * pitch + column<D>(c)] = narrow<T>(o[i][c] * factor);
         }
 }

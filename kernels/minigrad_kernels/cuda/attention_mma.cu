@@ -1,0 +1,194 @@
+// Attention of 16-bit numbers on tensor cores: the tiles of attention.cu and attention_backward.cu, 128 threads each.
+//
+// While a tile is worked on, the next one is on its way past the registers (cp.async). Weights are rounded to 16
+// bits before they are multiplied; all sums are float32. Powers are of 2: scores come multiplied by log2 e.
+#include "attention_mma.cuh"
+
+template <int D> constexpr int WALKED = D > 64 ? 32 : 64;  // rows of a tile that comes by
+
+template <typename T, int D>
+__global__ void __launch_bounds__(128) mma_forward(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
+                            const T* __restrict__ bias, const bool* __restrict__ mask, T* __restrict__ y,
+                            float* __restrict__ lse, Layout at, float scale, bool causal) {
+#if HAS_MMA
+    constexpr int MT = 2, M = WARPS * 16 * MT, N = WALKED<D>;
+    SHARED(T, queries);
+    T *keys = queries + M * PITCH<D>, *values = keys + N * PITCH<D>;
+    Job job(at.queries, M, causal);
+    Scores<T> scores(at, job.item, bias, mask, scale, causal, LOG2_E);
+    k += at.k.item(job.item, at.inners), v += at.v.item(job.item, at.inners);
+    copy_rows<T, M, D>(queries, q + at.q.item(job.item, at.inners), at.q.row, job.first, at.queries, at.depth);
+    copy_rows<T, N, D>(keys, k, at.k.row, 0, at.keys, at.depth);
+    cp_async_commit();
+
+    int row = threadIdx.x / WARP * 16 * MT;  // the warp's first
+    float o[MT][D / 8][4] = {}, s[MT][N / 8][4], top[MT][2], sum[MT][2] = {};
+    for (int m = 0; m < MT; m++) top[m][0] = top[m][1] = -infinity();
+    int end = causal ? min(at.keys, job.first + M) : at.keys;
+    for (int first = 0; first < end; first += N) {
+        cp_async_wait<0>();
+        __syncthreads();  // the keys have come, the values before have been read
+        copy_rows<T, N, D>(values, v, at.v.row, first, at.keys, at.deep);
+        cp_async_commit();
+        row_products<T, MT, N, D>(s, queries, row, keys);
+#pragma unroll
+        for (int m = 0; m < MT; m++) {
+            int own = job.first + row + 16 * m;
+            scores(s[m], [&](int, int i) { return own + group() + i / 2 * 8; },
+                   [&](int n, int i) { return first + 8 * n + pair() + i % 2; }, scores.cuts(own, first, N));
+#pragma unroll
+            for (int h = 0; h < 2; h++) {
+                float largest = top[m][h];
+#pragma unroll
+                for (int n = 0; n < N / 8; n++) largest = fmaxf(largest, fmaxf(s[m][n][2 * h], s[m][n][2 * h + 1]));
+                largest = fmaxf(largest, __shfl_xor_sync(ALL, largest, 1));
+                largest = fmaxf(largest, __shfl_xor_sync(ALL, largest, 2));
+                float shift = finite_or_0(largest), shrink = exp2_approx(top[m][h] - shift);
+                top[m][h] = largest, sum[m][h] *= shrink;
+#pragma unroll
+                for (int n = 0; n < D / 8; n++) o[m][n][2 * h] *= shrink, o[m][n][2 * h + 1] *= shrink;
+#pragma unroll
+                for (int n = 0; n < N / 8; n++)
+#pragma unroll
+                    for (int i = 2 * h; i < 2 * h + 2; i++) sum[m][h] += s[m][n][i] = exp2_approx(s[m][n][i] - shift);
+            }
+        }
+        cp_async_wait<0>();
+        __syncthreads();  // the values have come, the keys have been read
+        if (first + N < end) copy_rows<T, N, D>(keys, k, at.k.row, first + N, at.keys, at.depth);
+        cp_async_commit();
+        add_weighted<T, MT, N, D>(o, s, values);
+    }
+#pragma unroll
+    for (int m = 0; m < MT; m++)
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+            float whole = sum[m][h];
+            whole += __shfl_xor_sync(ALL, whole, 1);
+            whole += __shfl_xor_sync(ALL, whole, 2);
+            whole = whole == 0 ? 1.0f : whole;  // a row without keys is 0
+#pragma unroll
+            for (int n = 0; n < D / 8; n++) o[m][n][2 * h] /= whole, o[m][n][2 * h + 1] /= whole;
+            int own = job.first + row + 16 * m + group() + 8 * h;
+            if (pair() == 0 && own < at.queries) lse[job.item * at.queries + own] = finite_or_0(top[m][h]) * LN_2 + logf(whole);
+        }
+    store_rows<T, MT, D>(y + at.y.item(job.item, at.inners), at.y.row, job.first + row, at.queries, at.deep, o, 1.0f);
+#endif
+}
+
+// ---- gradients: 64 rows are kept, and pairs of tiles come by through two places in turn
+
+constexpr int KEPT = WARPS * 16;
+
+template <typename T, int D>
+__global__ void __launch_bounds__(128) mma_query_gradient(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
+                                   const T* __restrict__ bias, const bool* __restrict__ mask, const T* __restrict__ g,
+                                   const float* __restrict__ lse, const float* __restrict__ along, T* __restrict__ dq,
+                                   Layout at, float scale, bool causal) {
+#if HAS_MMA
+    constexpr int M = KEPT, N = WALKED<D>;
+    SHARED(T, queries);
+    T *slopes = queries + M * PITCH<D>, *places = slopes + M * PITCH<D>;
+    Job job(at.queries, M, causal);
+    Scores<T> scores(at, job.item, bias, mask, scale, causal, LOG2_E);
+    k += at.k.item(job.item, at.inners), v += at.v.item(job.item, at.inners);
+    auto fetch = [&](T* keys, int first) {
+        copy_rows<T, N, D>(keys, k, at.k.row, first, at.keys, at.depth);
+        copy_rows<T, N, D>(keys + N * PITCH<D>, v, at.v.row, first, at.keys, at.deep);
+        cp_async_commit();
+    };
+    copy_rows<T, M, D>(queries, q + at.q.item(job.item, at.inners), at.q.row, job.first, at.queries, at.depth);
+    copy_rows<T, M, D>(slopes, g + at.g.item(job.item, at.inners), at.g.row, job.first, at.queries, at.deep);
+    fetch(places, 0);
+
+    int row = threadIdx.x / WARP * 16;
+    int own = job.first + row;
+    float sums[1][D / 8][4] = {}, s[1][N / 8][4], dp[1][N / 8][4], shift[2], less[2];
+    for (int h = 0; h < 2; h++) {
+        int i = own + group() + 8 * h;
+        shift[h] = i < at.queries ? lse[job.item * at.queries + i] * LOG2_E : 0.0f;
+        less[h] = i < at.queries ? along[job.item * at.queries + i] : 0.0f;
+    }
+    int end = causal ? min(at.keys, job.first + M) : at.keys;
+    int turn = 0;
+    for (int first = 0; first < end; first += N, turn ^= 1) {
+        T *keys = places + turn * 2 * N * PITCH<D>, *values = keys + N * PITCH<D>;
+        cp_async_wait<0>();
+        __syncthreads();  // this pair has come, the one before has been read
+        if (first + N < end) fetch(places + (turn ^ 1) * 2 * N * PITCH<D>, first + N);
+        row_products<T, 1, N, D>(s, queries, row, keys);
+        row_products<T, 1, N, D>(dp, slopes, row, values);
+        scores(s[0], [&](int, int i) { return own + group() + i / 2 * 8; },
+               [&](int n, int i) { return first + 8 * n + pair() + i % 2; }, scores.cuts(own, first, N));
+#pragma unroll
+        for (int n = 0; n < N / 8; n++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) s[0][n][i] = exp2_approx(s[0][n][i] - shift[i / 2]) * (dp[0][n][i] - less[i / 2]);
+        add_weighted<T, 1, N, D>(sums, s, keys);
+    }
+    store_rows<T, 1, D>(dq + at.dq.item(job.item, at.inners), at.dq.row, own, at.queries, at.depth, sums, scale);
+#endif
+}
+
+template <typename T, int D>
+__global__ void __launch_bounds__(128) mma_key_gradients(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
+                                  const T* __restrict__ bias, const bool* __restrict__ mask, const T* __restrict__ g,
+                                  const float* __restrict__ lse, const float* __restrict__ along, T* __restrict__ dk,
+                                  T* __restrict__ dv, Layout at, float scale, bool causal) {
+#if HAS_MMA
+    constexpr int M = KEPT, N = WALKED<D>;
+    SHARED(T, keys);
+    T *values = keys + M * PITCH<D>, *places = values + M * PITCH<D>;
+    float* rows = reinterpret_cast<float*>(places + 4 * N * PITCH<D>);  // lse and along of the queries, in turns
+    Job job(at.keys, M, false);
+    Scores<T> scores(at, job.item, bias, mask, scale, causal, LOG2_E);
+    q += at.q.item(job.item, at.inners), g += at.g.item(job.item, at.inners);
+    lse += job.item * at.queries, along += job.item * at.queries;
+    auto fetch = [&](T* queries, int first) {
+        copy_rows<T, N, D>(queries, q, at.q.row, first, at.queries, at.depth);
+        copy_rows<T, N, D>(queries + N * PITCH<D>, g, at.g.row, first, at.queries, at.deep);
+        cp_async_commit();
+    };
+    // Thread i < N brings lse of row i, thread N + i `along`: into a register first, as memory takes its time.
+    auto number = [&](int first) {
+        int i = threadIdx.x % N;
+        if (threadIdx.x >= 2 * N || first + i >= at.queries) return 0.0f;
+        return threadIdx.x < N ? lse[first + i] * LOG2_E : along[first + i];
+    };
+    int start = causal ? job.first : 0;
+    copy_rows<T, M, D>(keys, k + at.k.item(job.item, at.inners), at.k.row, job.first, at.keys, at.depth);
+    copy_rows<T, M, D>(values, v + at.v.item(job.item, at.inners), at.v.row, job.first, at.keys, at.deep);
+    fetch(places, start);
+    if (threadIdx.x < 2 * N) rows[threadIdx.x] = number(start);
+
+    int row = threadIdx.x / WARP * 16, turn = 0;
+    int own = job.first + row;
+    float key_sums[1][D / 8][4] = {}, value_sums[1][D / 8][4] = {}, s[1][N / 8][4], dp[1][N / 8][4];
+    for (int first = start; first < at.queries; first += N, turn ^= 1) {
+        T *queries = places + turn * 2 * N * PITCH<D>, *slopes = queries + N * PITCH<D>;
+        cp_async_wait<0>();
+        __syncthreads();  // this pair has come, the one before has been read
+        if (first + N < at.queries) fetch(places + (turn ^ 1) * 2 * N * PITCH<D>, first + N);
+        float next = number(first + N);
+        row_products<T, 1, N, D>(s, keys, row, queries);
+        row_products<T, 1, N, D>(dp, values, row, slopes);
+        scores(s[0], [&](int n, int i) { return first + 8 * n + pair() + i % 2; },
+               [&](int, int i) { return own + group() + i / 2 * 8; }, scores.cuts(first, own, 16));
+        const float *shift = rows + turn * 2 * N, *less = shift + N;
+#pragma unroll
+        for (int n = 0; n < N / 8; n++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                int j = 8 * n + pair() + i % 2;
+                s[0][n][i] = exp2_approx(s[0][n][i] - shift[j]);
+                dp[0][n][i] = s[0][n][i] * (dp[0][n][i] - less[j]);
+            }
+        add_weighted<T, 1, N, D>(value_sums, s, slopes);
+        add_weighted<T, 1, N, D>(key_sums, dp, queries);
+        if (threadIdx.x < 2 * N) rows[(turn ^ 1) * 2 * N + threadIdx.x] = next;
+    }
+    cp_async_wait<0>();
+    store_rows<T, 1, D>(dk + at.dk.item(job.item, at.inners), at.dk.row, own, at.keys, at.depth, key_sums, scale);
+    store_rows<T, 1, D>(dv + at.dv.item(job.item, at.inners), at.dv.row, own, at.keys, at.deep, value_sums, 1.0f);
+#endif
+}
