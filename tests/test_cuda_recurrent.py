@@ -8,13 +8,15 @@ import minigrad as mg
 from minigrad import nn
 from minigrad.ops.recurrent import gru_sequence, lstm_sequence, rnn_sequence
 from minigrad_kernels.cuda import find, recurrent
-from minigrad_kernels.cuda.recurrent import Before, runs, shared_bytes, together
+from minigrad_kernels.cuda.recurrent import Form, shared_bytes
+from minigrad_kernels.cuda.recurrent_way import Before, runs
 
 OPS = {"lstm_sequence": lstm_sequence, "gru_sequence": gru_sequence, "rnn_sequence": rnn_sequence}
 GATES = {"lstm_sequence": 4, "gru_sequence": 3, "rnn_sequence": 1}
 CELLS = [("lstm_sequence", {}), ("gru_sequence", {}), ("rnn_sequence", {"nonlinearity": "tanh"}),
          ("rnn_sequence", {"nonlinearity": "relu"})]  # fmt: skip
-FORMS = (0, 1, 4)  # step by step; one sequence to a block; four
+formed = recurrent.form
+FORMS = (Form("steps"), Form("tiles"), Form("walk", 1), Form("walk", 4))
 # (sizes, inputs, width, reverse, biases): odd numbers, one of each, sequences that end and begin on the way
 SHAPES = [
     ((5,) * 4, 3, 17, False, True), ((5,) * 4, 3, 17, True, True), ((1,), 1, 3, False, True), ((33,) * 2, 2, 1, True, False),
@@ -26,7 +28,7 @@ SHAPES = [
 @pytest.fixture
 def form(request, monkeypatch):
     """The form of the walk, whatever would be chosen."""
-    monkeypatch.setattr(recurrent, "together", lambda *args: request.param)
+    monkeypatch.setattr(recurrent, "form", lambda *args: request.param)
     return request.param
 
 
@@ -70,11 +72,12 @@ def same(name, arrays, dtype="float32", **how):
 @pytest.mark.parametrize(("name", "how"), CELLS)
 def test_values_and_all_gradients(stand_in, form, name, how):
     for sizes, inputs, width, reverse, biases in SHAPES:
+        width += -width % 4 if form.kind == "tiles" else 0
         same(name, job(name, sizes, inputs, width, biases), sizes=sizes, reverse=reverse, **how)
 
 
 @pytest.mark.parametrize("name", OPS)
-def test_wider_than_a_block_goes_step_by_step(stand_in, name):
+def test_wider_than_a_block(stand_in, name):
     width = 512 // GATES[name] + 2
     same(name, job(name, (3, 3, 2), 5, width, True), sizes=(3, 3, 2))
 
@@ -182,13 +185,20 @@ def test_states_before_each_step():
 
 
 def test_the_form_is_chosen_by_sizes():
-    card = 132, 227 * 1024
-    choose = lambda gates, width, sizes, card=card: together(gates, width, runs(sizes, False), *card)
-    assert choose(4, 128, (64,) * 20) == 1
-    assert choose(4, 128, (512,) * 20) == 4
-    assert choose(4, 129, (64,) * 20) == 0  # more threads than a block has registers for
-    assert choose(4, 128, (64,) * 20, (80, 96 * 1024)) == 0  # more weights than a block can hold
-    assert choose(1, 400, (64,) * 20) == 0
-    assert choose(4, 64, tuple(range(20, 0, -1))) == 0  # a run of one step each
-    assert choose(4, 64, (10000,) * 20) == 0
+    big, small = (132, 227 * 1024), (80, 96 * 1024)  # multiprocessors, and shared memory of a block
+    choose = lambda gates, width, sizes, card=big: formed(gates, width, runs(sizes, False), *card)
+    assert choose(4, 128, (64,) * 20) == Form("walk", 1)
+    assert choose(4, 128, (512,) * 20) == Form("walk", 4)
+    assert choose(4, 132, (64,) * 20) == Form("tiles")  # more threads than a block has registers for
+    assert choose(4, 130, (64,) * 20) == Form("steps")  # rows that do not begin at 16 bytes
+    assert choose(4, 128, (64,) * 20, small) == Form("tiles")  # more weights than a block can hold
+    assert choose(4, 1024, (64,) * 20) == Form("steps")
+    assert choose(4, 64, tuple(range(20, 0, -1))) == Form("tiles")  # a run of one step each
+    assert choose(4, 64, (10000,) * 20) == Form("steps")
     assert shared_bytes(4, 64, 4, False) == 4 * 4 * (64 + 256)
+
+
+def test_a_state_that_lies_across_16_bytes_goes_step_by_step(stand_in):
+    w, way, row = on_gpu(np.ones((576, 144), np.float32)), runs((1, 1), False), on_gpu(np.ones(145, np.float32))
+    assert recurrent.chosen("Lstm", w, row[:144], way) == Form("tiles")
+    assert recurrent.chosen("Lstm", w, row[1:], way) == Form("steps")

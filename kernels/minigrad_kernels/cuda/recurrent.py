@@ -1,27 +1,26 @@
 """Launches of recurrent.cu: whole sequences of LSTM, GRU and RNN, and their gradients.
 
 The sums that need no earlier state are one product for all time steps, before the walk; so are, after the
-walk back, the gradients of all weights. Between them comes the walk, in one of two forms that `together`
-chooses from: one launch for many steps, or per step one product of cuBLAS and one kernel.
+walk back, the gradients of all weights. Between them comes the walk, in one of three forms that `form`
+chooses from: one launch for many steps, one for each, or a product of cuBLAS and a kernel for each.
 
-Lengths are Python's whole numbers here, as in the op: nothing is read from the GPU. Sequences that end (or
-begin) on the way cut the walk into runs of steps with one number of sequences each; states that pass from
-one run to the next lie in a row per sequence.
+Sequences that end (or begin) on the way cut the walk into runs of steps with one number of sequences each;
+states that pass from one run to the next lie in a row per sequence.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
-from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
-from .launch import ceil_div, ctype, launch, library
-from .linalg import matmul_into
+from .launch import ceil_div, ctype, launch, library, packed
+from .linalg import linear_bias, matmul_into
+from .recurrent_tiles import tiles, tiles_back
+from .recurrent_way import Before, Run, runs
 
 __all__ = [
-    "INSTANCES", "gru_sequence", "gru_sequence_joint", "lstm_sequence", "lstm_sequence_joint", "rnn_sequence",
-    "rnn_sequence_joint", "together",
+    "INSTANCES", "Form", "form", "gru_sequence", "gru_sequence_joint", "lstm_sequence", "lstm_sequence_joint",
+    "rnn_sequence", "rnn_sequence_joint",
 ]  # fmt: skip
 
 GATES = {"Lstm": 4, "Gru": 3, "RnnTanh": 1, "RnnRelu": 1}
@@ -37,83 +36,6 @@ THREADS = 256
 # What recurrent.cu defines, and what every card of compute capability 7.0 or more has.
 KEPT, CHUNK, MOST_THREADS = 64, 16, 512
 PROCESSORS, SHARED = 80, 96 * 1024
-
-
-# ---------------------------------------------------------------- the way through time
-
-
-class Run(NamedTuple):
-    """Steps with one number of sequences, one after the other in the walk's order."""
-
-    at: int  # the first row of the first of them
-    jump: int  # rows from one to the next
-    batch: int  # how many sequences
-    steps: int
-    before: int  # the first row of the step before the first of them
-    carried: int  # how many sequences go on from there; the others begin here
-
-    def each(self) -> Iterator[Run]:
-        """Its steps, a run each."""
-        at, before, carried = self.at, self.before, self.carried
-        for _ in range(self.steps):
-            yield Run(at, self.jump, self.batch, 1, before, carried)
-            at, before, carried = at + self.jump, at, self.batch
-
-
-@functools.lru_cache(maxsize=256)
-def runs(sizes: tuple[int, ...], reverse: bool) -> tuple[Run, ...] | None:
-    """The walk through steps of these sizes; None for sizes that grow.
-
-    >>> for run in runs((2, 2, 1), False):
-    ...     print(run)
-    Run(at=0, jump=2, batch=2, steps=2, before=0, carried=0)
-    Run(at=4, jump=1, batch=1, steps=1, before=2, carried=1)
-    """
-    if not sizes or sizes[-1] < 1 or any(a < b for a, b in pairwise(sizes)):
-        return None
-    rows = [(end - n, n) for n, end in zip(sizes, accumulate(sizes), strict=True)]
-    found: list[Run] = []
-    before = carried = 0
-    for at, n in reversed(rows) if reverse else rows:
-        if found and found[-1].batch == n:
-            found[-1] = found[-1]._replace(steps=found[-1].steps + 1)
-        else:
-            found.append(Run(at, -n if reverse else n, n, 1, before, min(carried, n)))
-        before, carried = at, n
-    return tuple(found)
-
-
-class Before(Sequence):
-    """The state that each step started from, in the walk's order: views, made when they are asked for."""
-
-    def __init__(self, states: Any, initial: Any, way: tuple[Run, ...]) -> None:
-        self.states, self.initial, self.way = states, initial, way
-        self.steps = [step for run in way for step in run.each()]
-
-    def __len__(self) -> int:
-        return len(self.steps)
-
-    def __getitem__(self, k: Any) -> Any:
-        if isinstance(k, slice):
-            return [self[i] for i in range(*k.indices(len(self)))]
-        step = self.steps[k]
-        old = self.states[step.before : step.before + step.carried]
-        new = self.initial[step.carried : step.batch]
-        if not (step.carried and len(new)):
-            return old if step.carried else new
-        return library(old).concatenate([old, new])
-
-    def packed(self) -> Any:
-        """All of them in the rows of their steps."""
-        out = library(self.states).empty(self.states.shape, self.states.dtype)
-        for run in self.way:
-            n, at = run.batch, run.at
-            out[at : at + run.carried] = self.states[run.before : run.before + run.carried]
-            out[at + run.carried : at + n] = self.initial[run.carried : n]
-            rest = n * (run.steps - 1)  # they start from what lies `jump` rows off
-            low = at + n if run.jump > 0 else at - rest
-            out[low : low + rest] = self.states[low - run.jump : low - run.jump + rest]
-        return out
 
 
 # ---------------------------------------------------------------- which form
@@ -133,85 +55,120 @@ def shared_bytes(gates: int, width: int, sequences: int, backward: bool) -> int:
     return 4 * (sequences * vectors + max(0, width - KEPT) * gates * width)
 
 
-def together(gates: int, width: int, way: tuple[Run, ...], processors: int, shared: int) -> int:
-    """How many sequences a block walks with through all steps; 0: go step by step.
+class Form(NamedTuple):
+    """How to walk: "walk" (a launch for many steps), "tiles" (one for each), "steps" (two, one of cuBLAS)."""
 
-    The weights must fit on one multiprocessor, and each run of the walk must be worth fetching them anew.
-    Few sequences are spread, one for each multiprocessor; more share a block's reads of its weights. From
-    thousands on a step is work enough for all the card, and cuBLAS's product is the better one.
+    kind: str
+    sequences: int = 0  # of a walk's block
 
-    >>> [together(4, 128, runs((batch,) * 50, False), 132, 227 * 1024) for batch in (8, 512, 8192)]
-    [1, 4, 0]
-    >>> together(4, 512, runs((8,) * 50, False), 132, 227 * 1024)
-    0
+
+def form(gates: int, width: int, way: tuple[Run, ...], processors: int, shared: int) -> Form:
+    """The fastest form for these sizes, reckoned from what each form moves: it has not been measured.
+
+    walk: the weights fit on one multiprocessor, and each run of steps is worth fetching them anew. Few
+    sequences are spread, one for each multiprocessor; more share a block's reads of its weights. From
+    thousands on a step is work enough for all the card. tiles: each of the tiles of 8 sequences fetches the
+    weights from the L2 cache, at some 4 MB in a microsecond; cuBLAS and a second launch cost about five.
+
+    >>> [form(4, 128, runs((batch,) * 50, False), 132, 227 * 1024) for batch in (8, 512, 8192)]
+    [Form(kind='walk', sequences=1), Form(kind='walk', sequences=4), Form(kind='steps', sequences=0)]
+    >>> [form(4, 256, runs((batch,) * 50, False), 132, 227 * 1024).kind for batch in (32, 256)]
+    ['tiles', 'steps']
     """
     batch, steps = max(run.batch for run in way), sum(run.steps for run in way)
-    sequences = 1 if batch <= processors else TOGETHER[-1]
-    fits = gates * width <= MOST_THREADS and shared_bytes(gates, width, sequences, True) <= shared
-    pays = steps >= 4 * len(way) and batch <= 32 * processors
-    return sequences if fits and pays else 0
+    fits = gates * width <= MOST_THREADS and shared_bytes(gates, width, TOGETHER[-1], True) <= shared
+    if fits and steps >= 4 * len(way) and batch <= 32 * processors:
+        return Form("walk", 1 if batch <= processors else TOGETHER[-1])
+    fetched = ceil_div(batch, 8) * 4 * gates * width * width
+    return Form("tiles" if width % 4 == 0 and fetched <= 16 << 20 else "steps")
 
 
-def chosen(cell: str, w_hh: Any, way: tuple[Run, ...]) -> int:
-    """`together` for these weights on their device; halves go step by step."""
+def chosen(cell: str, w_hh: Any, initial: Any, way: tuple[Run, ...]) -> Form:
+    """The form for these weights on their device; halves go step by step."""
     if w_hh.dtype.name != "float32":
-        return 0
-    return together(GATES[cell], w_hh.shape[1], way, *card(library(w_hh), w_hh.device.id))
+        return Form("steps")
+    found = form(GATES[cell], w_hh.shape[1], way, *card(library(w_hh), w_hh.device.id))
+    return found if found.kind != "tiles" or packed(w_hh, initial) else Form("steps")
 
 
 # ---------------------------------------------------------------- the walks
 
 
-def walk(cell: str, way: tuple, gates: Any, w_hh: Any, biases: tuple, h: Any, c: Any, kept: tuple) -> None:
-    """All steps forwards: `gates` holds the sums of x and gets the gates, h and c go from first to last.
+def forwards(
+    cell: str, way: tuple, gates: Any, w_hh: Any, biases: tuple, h0: Any, c: Any, kept: tuple
+) -> None:
+    """All steps forwards: `gates` holds the sums of x and gets the gates, c goes from first to last.
 
-    kept: y, keeps and cells of recurrent.cu.
+    kept: y, keeps and cells of cells.cuh.
     """
-    lib, count, width = library(gates), GATES[cell], w_hh.shape[1]
-    sequences = chosen(cell, w_hh, way)
-    if sequences:
-        size, turned = shared_bytes(count, width, sequences, False), lib.ascontiguousarray(w_hh.T)
-        for run in way:
-            args = (gates, turned, *biases, h, c, *kept, run.at, run.jump, run.steps, run.batch, width)
-            grid, name = ceil_div(run.batch, sequences), f"walk_forward<{cell}, {sequences}>"
-            launch("recurrent", name, grid, count * width, args, shared=size)
-        return
+    chose = chosen(cell, w_hh, h0, way)
+    if chose.kind == "tiles":
+        tiles(cell, way, gates, w_hh, biases, h0, c, kept)
+    elif chose.kind == "walk":
+        args = (gates, library(w_hh).ascontiguousarray(w_hh.T), *biases, h0.copy(), c, *kept)
+        walk(cell, chose.sequences, way, args)
+    else:
+        steps(cell, way, gates, w_hh, biases, h0.copy(), c, kept)
+
+
+def walk(cell: str, sequences: int, way: tuple, args: tuple) -> None:
+    """One launch for each run. args: those of walk_forward, but where it is to go."""
+    count, width = GATES[cell], len(args[1])
+    size, name = shared_bytes(count, width, sequences, False), f"walk_forward<{cell}, {sequences}>"
+    for run in way:
+        where = (run.at, run.jump, run.steps, run.batch, width)
+        launch("recurrent", name, ceil_div(run.batch, sequences), count * width, args + where, shared=size)
+
+
+def steps(cell: str, way: tuple, gates: Any, w_hh: Any, biases: tuple, h: Any, c: Any, kept: tuple) -> None:
+    """A product and a launch for each step; h goes from first to last states as c does."""
+    width = w_hh.shape[1]
     # The product is added to the sums of x where they lie; but a GRU's reset gate stands between the two.
-    sums = lib.empty((len(h), count * width), gates.dtype) if cell == "Gru" else None
+    sums = library(gates).empty((len(h), gates.shape[1]), gates.dtype) if cell == "Gru" else None
     for step in (step for run in way for step in run.each()):
-        n = step.batch
-        if sums is None:
-            matmul_into(h[:n], w_hh.T, gates[step.at : step.at + n], beta=1.0)
-        else:
-            matmul_into(h[:n], w_hh.T, sums[:n])
-        args = (gates, sums, *biases, h, c, *kept, step.at, n, width)
+        at, n = step.at, step.batch
+        out, beta = (gates[at : at + n], 1.0) if sums is None else (sums[:n], 0.0)
+        matmul_into(h[:n], w_hh.T, out, beta=beta)
+        args = (gates, sums, *biases, h, c, *kept, at, n, width)
         name = f"step_forward<{cell}, {ctype(gates.dtype)}>"
         launch("recurrent", name, ceil_div(n * width, THREADS), THREADS, args)
 
 
-def walk_back(
+def backwards(
     cell: str, way: tuple, g: Any, past: tuple, w_hh: Any, d_ih: Any, d_hh: Any, dh: Any, dc: Any
 ) -> None:
-    """All steps backwards. past: gates, keeps, states and initial of recurrent.cu; d_hh None: it is d_ih."""
-    count, width = GATES[cell], w_hh.shape[1]
-    sequences = chosen(cell, w_hh, way)
-    if sequences:
-        size, w = shared_bytes(count, width, sequences, True), library(g).ascontiguousarray(w_hh)
-        for run in reversed(way):
-            at = run.at + (run.steps - 1) * run.jump
-            where = (at, -run.jump, run.steps, run.before, run.carried, run.batch, width)
-            grid, name = ceil_div(run.batch, sequences), f"walk_backward<{cell}, {sequences}>"
-            args = (g, *past, w, d_ih, d_hh, dh, dc, *where)
-            launch("recurrent", name, grid, count * width, args, shared=size)
-        return
-    d_hh, of_gru = (d_ih, None) if d_hh is None else (d_hh, d_hh)
-    name = f"step_backward<{cell}, {ctype(g.dtype)}>"
+    """All steps backwards. past: gates, keeps, states and initial of cells.cuh; d_hh None: it is d_ih."""
+    chose = chosen(cell, w_hh, dh, way)
+    args = (g, *past, library(g).ascontiguousarray(w_hh), d_ih, d_hh, dh, dc)
+    if chose.kind == "tiles":
+        tiles_back(cell, way, args)
+    elif chose.kind == "walk":
+        walk_back(cell, chose.sequences, way, args)
+    else:
+        steps_back(cell, way, g, past, w_hh, d_ih, d_hh, dh, dc)
+
+
+def walk_back(cell: str, sequences: int, way: tuple, args: tuple) -> None:
+    """One launch for each run. args: those of walk_backward, but where it is to go."""
+    count, width = GATES[cell], args[5].shape[1]
+    size, name = shared_bytes(count, width, sequences, True), f"walk_backward<{cell}, {sequences}>"
+    for run in reversed(way):
+        at = run.at + (run.steps - 1) * run.jump
+        where = (at, -run.jump, run.steps, run.before, run.carried, run.batch, width)
+        launch("recurrent", name, ceil_div(run.batch, sequences), count * width, args + where, shared=size)
+
+
+def steps_back(
+    cell: str, way: tuple, g: Any, past: tuple, w_hh: Any, d_ih: Any, d_hh: Any, dh: Any, dc: Any
+) -> None:
+    """A launch and a product for each step."""
+    d, beta = (d_ih, 0.0) if d_hh is None else (d_hh, 1.0)  # a GRU's gradient also goes past the product
+    name, width = f"step_backward<{cell}, {ctype(g.dtype)}>", w_hh.shape[1]
     for step in (step for run in reversed(way) for step in reversed(list(run.each()))):
-        n = step.batch
-        args = (g, *past, d_ih, of_gru, dh, dc, step.at, step.before, step.carried, n, width)
+        at, n = step.at, step.batch
+        args = (g, *past, d_ih, d_hh, dh, dc, at, step.before, step.carried, n, width)
         launch("recurrent", name, ceil_div(n * width, THREADS), THREADS, args)
-        beta = 0.0 if of_gru is None else 1.0  # a GRU's gradient also goes past the product
-        matmul_into(d_hh[step.at : step.at + n], w_hh, dh[:n], beta=beta)
+        matmul_into(d[at : at + n], w_hh, dh[:n], beta=beta)
 
 
 # ---------------------------------------------------------------- before and after the walk
@@ -243,16 +200,9 @@ def gradients(needs: tuple, d_ih: Any, d_hh: Any, x: Any, before: Before, w_ih: 
         times(d_ih, w_ih) if gx else None,
         times(d_ih.T, x) if gw_ih else None,
         times(d_hh.T, before.packed()) if gw_hh else None,
-        summed(d_ih) if gb_ih else None,
-        summed(d_hh) if gb_hh else None,
+        linear_bias(d_ih) if gb_ih else None,
+        linear_bias(d_hh) if gb_hh else None,
     ]
-
-
-def summed(d: Any) -> Any:
-    """The sum of the rows, made in float32."""
-    if d.dtype.name == "float32":
-        return d.sum(axis=0)
-    return times(library(d).ones((1, len(d)), d.dtype), d).reshape(-1)
 
 
 # ---------------------------------------------------------------- what the ops call
@@ -272,7 +222,7 @@ def lstm_sequence(
     cells, tanhs = lib.empty((total, width), dtype), lib.empty((total, width), dtype)
     gates, h0, c0 = times(x, w_ih.T), *dense(h0, c0)
     c = c0.astype("float32")  # the cell's state is kept in float32
-    walk("Lstm", way, gates, w_hh, tuple(dense(b_ih, b_hh)), h0.copy(), c, (y, tanhs, cells))
+    forwards("Lstm", way, gates, w_hh, tuple(dense(b_ih, b_hh)), h0, c, (y, tanhs, cells))
     last[...] = c
     return result, (Before(y, h0, way), Before(cells, c0, way), gates, tanhs, y)
 
@@ -288,7 +238,7 @@ def lstm_sequence_joint(
     lib, g = library(g), dense(g)[0]
     dc, dh = g[len(x) * h0.shape[1] :].reshape(h0.shape).astype("float32"), lib.zeros(h0.shape, "float32")
     d, past = lib.empty(gates.shape, g.dtype), (gates, tanhs, c_before.states, c_before.initial)
-    walk_back("Lstm", h_before.way, g, past, w_hh, d, None, dh, dc)
+    backwards("Lstm", h_before.way, g, past, w_hh, d, None, dh, dc)
     gx, *weights = gradients((needs[0], *needs[3:7]), d, d, x, h_before, w_ih)
     return gx, dh.astype(g.dtype, copy=False), dc.astype(g.dtype, copy=False), *weights, None
 
@@ -304,7 +254,7 @@ def gru_sequence(
     lib, shape = library(x), (len(x), h0.shape[1])
     y, inner, gates = lib.empty(shape, x.dtype), lib.empty(shape, x.dtype), times(x, w_ih.T)
     h0, b_ih, b_hh = dense(h0, b_ih, b_hh)
-    walk("Gru", way, gates, w_hh, (b_ih, b_hh), h0.copy(), None, (y, inner, None))
+    forwards("Gru", way, gates, w_hh, (b_ih, b_hh), h0, None, (y, inner, None))
     return y, (Before(y, h0, way), gates, inner)
 
 
@@ -318,7 +268,7 @@ def gru_sequence_joint(
     lib, dh = library(g), library(g).zeros(h0.shape, "float32")
     d_ih, d_hh = lib.empty(gates.shape, g.dtype), lib.empty(gates.shape, g.dtype)
     past = (gates, inner, before.states, before.initial)
-    walk_back("Gru", before.way, dense(g)[0], past, w_hh, d_ih, d_hh, dh, None)
+    backwards("Gru", before.way, dense(g)[0], past, w_hh, d_ih, d_hh, dh, None)
     gx, *weights = gradients((needs[0], *needs[2:]), d_ih, d_hh, x, before, w_ih)
     return gx, dh.astype(g.dtype, copy=False), *weights
 
@@ -333,7 +283,7 @@ def rnn_sequence(
         return NotImplemented
     y = times(x, w_ih.T)
     h0, b_ih, b_hh = dense(h0, b_ih, b_hh)
-    walk(rnn(nonlinearity), way, y, w_hh, (b_ih, b_hh), h0.copy(), None, (None, None, None))
+    forwards(rnn(nonlinearity), way, y, w_hh, (b_ih, b_hh), h0, None, (None, None, None))
     return y, Before(y, h0, way)
 
 
@@ -346,7 +296,7 @@ def rnn_sequence_joint(
         return NotImplemented
     d, dh = library(g).empty(y.shape, g.dtype), library(g).zeros(h0.shape, "float32")
     past = (saved.states, None, None, None)
-    walk_back(rnn(nonlinearity), saved.way, dense(g)[0], past, w_hh, d, None, dh, None)
+    backwards(rnn(nonlinearity), saved.way, dense(g)[0], past, w_hh, d, None, dh, None)
     gx, *weights = gradients((needs[0], *needs[2:]), d, d, x, saved, w_ih)
     return gx, dh.astype(g.dtype, copy=False), *weights
 
