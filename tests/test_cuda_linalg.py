@@ -91,17 +91,30 @@ def test_products_into_memory_that_is_there(stand_in, data, alpha, beta):
     (a, a_here), (b, b_here) = data.draw(factors())
     expected = product(a_here, b_here)
     lead, (m, n) = expected.shape[:-2], expected.shape[-2:]
-    memory = numbers(*lead, m + 2, n + 3, seed=3)
+    wide = [d + data.draw(st.integers(0, 1)) for d in lead]
+    memory = numbers(*wide, m + 2, n + 3, seed=3)
+    cut = (*(slice(d) for d in lead), slice(1, m + 1), slice(2, n + 2))
+    view = lambda x: x[cut]
     if data.draw(st.booleans()):
-        view = lambda x: x[..., 1 : m + 1, 2 : n + 2]
-    else:
         memory = np.swapaxes(memory, -1, -2).copy()
-        view = lambda x: x.swapaxes(-1, -2)[..., 1 : m + 1, 2 : n + 2]
+        view = lambda x: x.swapaxes(-1, -2)[cut]
     there = on_gpu(memory)
     assert linalg.matmul_into(a, b, view(there), alpha, beta) is not None
     changed = memory.astype(np.float64)
     view(changed)[...] = alpha * expected + beta * view(changed)
     close(from_gpu(there), changed)
+
+
+def test_a_batch_that_only_the_result_interrupts(stand_in):
+    a, b, memory = numbers(2, 3, 4, 5), numbers(2, 3, 5, 6, seed=1), on_gpu(np.zeros((2, 4, 4, 6), np.float32))
+    linalg.matmul_into(on_gpu(a), on_gpu(b), memory[:, :3])
+    close(from_gpu(memory)[:, :3], product(a, b))
+    assert not from_gpu(memory)[:, 3].any()
+
+
+def test_square_transposes_times_one_matrix(stand_in):
+    a, b = numbers(2, 3, 3), numbers(3, 5)  # memory walks on evenly, but along the columns
+    close(from_gpu(linalg.matmul(on_gpu(a).swapaxes(1, 2), on_gpu(b))), product(a.swapaxes(1, 2), b))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
@@ -159,6 +172,12 @@ def test_a_batch_of_two_levels_is_called_in_parts_or_copied():
     found = planned(many, many.swapaxes(-1, -2))
     assert (found.copy_a, found.copy_b, len(found.offsets)) == (True, True, 1)
     assert found.gemm.batch == 64 * 60
+
+
+def test_strides_that_are_no_whole_numbers_of_elements_are_copied():
+    odd = np.zeros(7, [("a", "f4"), ("b", "i2")])["a"].reshape(1, 7)  # 6 bytes from one to the next
+    assert planned(odd, np.empty((7, 5), np.float32)).copy_a
+    assert planned(odd.T, np.empty((1, 5), np.float32)).copy_a
 
 
 def test_what_is_not_covered_is_declined(stand_in):
@@ -264,8 +283,9 @@ def test_cublaslt_is_asked_for_an_algorithm_once_per_shape_and_alignment(asked):
     w, b = on_gpu(numbers(5, 4)), on_gpu(numbers(5))
     x = on_gpu(numbers(9, 4))
     before = asked.heuristics
-    for _ in range(3):
-        linalg.linear(x[:8], w, b)
+    for seed in range(3):  # the bias may lie elsewhere
+        c = on_gpu(numbers(5, seed=seed))
+        close(from_gpu(linalg.linear(x[:8], w, c)), product(from_gpu(x)[:8], from_gpu(w).T) + from_gpu(c))
     assert asked.heuristics == before + 1
     close(from_gpu(linalg.linear(x[1:], w, b)), product(from_gpu(x)[1:], from_gpu(w).T) + from_gpu(b))
     assert asked.heuristics == before + 2  # 16 bytes further: less may be loaded at once
@@ -385,6 +405,20 @@ def test_products_are_part_of_a_captured_graph(stand_in):
 
 
 # ---------------------------------------------------------------- what goes wrong
+
+
+def test_a_product_is_made_where_its_factors_are(stand_in):
+    if not stand_in:
+        pytest.skip("counts the stand-in's devices")
+    import cupy
+
+    stand_in.settings.devices = 2
+    with cupy.cuda.Device(1):
+        a, b = on_gpu(numbers(3, 4)), on_gpu(numbers(3))
+    for y in (linalg.matmul(a, a.T), linalg.linear(a, a, b), linalg.linear_bias(a)):
+        assert y.device.id == 1 and cupy.cuda.Device().id == 0
+    with pytest.raises(ValueError, match=r"expected one device, got \[1, 0, 1\]"):
+        linalg.matmul(a, on_gpu(numbers(4, 3)))
 
 
 @pytest.mark.parametrize("function", ["cublasGemmStridedBatchedEx", "cublasLtMatmul", "cublasLtMatmulAlgoGetHeuristic"])

@@ -15,6 +15,8 @@ from .cublas import TYPES, CublasError, HeuristicResult, Library
 
 __all__ = ["Gemm", "Handle", "handle", "warm_up"]
 
+PLANS = 2048  # of products, which a handle keeps
+
 
 class Gemm(NamedTuple):
     """C = alpha op(A) op(B) + beta C in column-major terms, for a batch; steps count elements."""
@@ -74,7 +76,7 @@ class Handle:
 
     def gemm(self, g: Gemm, a: int, b: int, c: int, alpha: float = 1.0, beta: float = 0.0) -> None:
         """The product of the matrices at addresses a, b into the one at c."""
-        one, zero = _scalars(g.dtype, alpha, beta)
+        one, zero, _memory = _scalars(g.dtype, alpha, beta)
         status = self.library.gemm(
             self.handle, g.ta, g.tb, g.m, g.n, g.k, one, a, TYPES[g.dtype], g.lda, g.step_a,
             b, TYPES[g.dtype], g.ldb, g.step_b, zero, c, TYPES[g.out], g.ldc, g.step_c,
@@ -94,6 +96,8 @@ class Handle:
         alignment = tuple([_alignment(pointer) for pointer in (a, b, c, bias)])
         key = (epilogue, g, compute, alignment)
         if key not in self.plans:
+            if len(self.plans) >= PLANS:  # shapes that change at every call
+                self.plans.clear()
             made = _LtPlan(self.library, epilogue, g, compute, bias)
             half = g.dtype in ("float16", "bfloat16")
             found = made.ask(self.lt, self.workspace_bytes, (*alignment[:3], alignment[2]), half)
@@ -101,7 +105,7 @@ class Handle:
         plan = self.plans[key]
         if plan is None:
             return False
-        one, zero = _scalars(g.dtype, 1.0, 0.0)
+        one, zero, _memory = _scalars(g.dtype, 1.0, 0.0)
         workspace = self.workspaces[self.stream].data.ptr  # type: ignore[index]
         self.library.put("MatmulDesc", plan.desc, cublas.DESC["BIAS_POINTER"], bias)
         self.library.call(
@@ -172,12 +176,14 @@ def _alignment(pointer: int) -> int:
 _SCALARS: dict[tuple, tuple] = {}
 
 
-def _scalars(dtype: str, alpha: float, beta: float) -> tuple[Any, Any]:
-    """Where alpha and beta lie in host memory, in the type in which the product is scaled."""
+def _scalars(dtype: str, alpha: float, beta: float) -> tuple[int, int, Any]:
+    """Where alpha and beta lie in host memory, in the type in which the product is scaled; and that memory."""
     found = _SCALARS.get((dtype, alpha, beta))
     if found is None:
         number = ctypes.c_double if dtype == "float64" else ctypes.c_float
-        found = ctypes.pointer(number(alpha)), ctypes.pointer(number(beta))
+        memory = (number * 2)(alpha, beta)
+        at = ctypes.addressof(memory)
+        found = at, at + ctypes.sizeof(number), memory
         if (alpha, beta) in ((1, 0), (1, 1)):  # the usual ones are kept
             _SCALARS[dtype, alpha, beta] = found
     return found

@@ -27,6 +27,7 @@ __all__ = [
 ]  # fmt: skip
 
 EPILOGUES = {"": Epilogue.BIAS, "relu": Epilogue.RELU_BIAS, "gelu_tanh": Epilogue.GELU_BIAS}
+FLOATS, HALVES = "fdeE", "eE"  # by NumPy's letters: a dtype's name takes microseconds; E is bfloat16
 NUMPY = {"float": "float32", "double": "float64"}
 INSTANCES = (
     *(f"add_bias<{t}, {i}>" for t in CTYPES.values() for i in range(len(EPILOGUES))),
@@ -187,8 +188,7 @@ def matmul_into(a: Any, b: Any, out: Any, alpha: float = 1.0, beta: float = 0.0)
     lead, m, n = _shapes("matmul_into", a, b)
     if out.shape != (*lead, m, n):
         raise ValueError(f"matmul_into: expected out {(*lead, m, n)}, got {out.shape}")
-    halves = a.dtype.name in ("float16", "bfloat16")
-    if out.dtype != a.dtype and not (halves and out.dtype.name == "float32"):
+    if out.dtype != a.dtype and not (a.dtype.char in HALVES and out.dtype.char == "f"):
         raise TypeError(f"matmul_into: expected out of {a.dtype}, got {out.dtype}")
     if out.size == 0:
         return out
@@ -209,7 +209,7 @@ def _shapes(name: str, a: Any, b: Any) -> tuple[tuple[int, ...], int, int]:
     """The batch, the rows and the columns of a b; an error where they do not fit."""
     if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
         raise ValueError(f"{name}: expected (..., m, k) and (..., k, n), got {a.shape} and {b.shape}")
-    if a.dtype != b.dtype or a.dtype.name not in cublas.TYPES:
+    if a.dtype != b.dtype or a.dtype.char not in FLOATS:
         raise TypeError(f"{name}: expected one floating dtype, got {a.dtype} and {b.dtype}")
     one, two = a.shape[:-2], b.shape[:-2]
     lead = one if one == two or not two else np.broadcast_shapes(one, two)
@@ -227,6 +227,8 @@ def _run(
     if found is None:
         return False
     lib, device = library(a), a.device
+    if not (device.id == b.device.id == out.device.id):
+        raise ValueError(f"matmul: expected one device, got {[x.device.id for x in (a, b, out)]}")
     with _current(lib, device):
         a = lib.ascontiguousarray(a) if found.copy_a else a
         b = lib.ascontiguousarray(b) if found.copy_b else b
@@ -252,6 +254,13 @@ def _add_bias(y: Any, bias: Any, activation: str) -> None:
     launch("linalg", f"add_bias<{ctype(y.dtype)}, {kind}>", grid, (32, 8), (y, bias, rows, columns))
 
 
+def _empty(x: Any, shape: tuple[int, ...]) -> Any:
+    """Memory for a result, where x is."""
+    lib = library(x)
+    with _current(lib, x.device):
+        return lib.empty(shape, x.dtype)
+
+
 def _current(lib: Any, device: Any) -> Any:
     """A block in which `device` is the current one."""
     return _NOTHING if lib.cuda.runtime.getDevice() == device.id else device
@@ -271,7 +280,7 @@ def matmul(a: Any, b: Any) -> Any:
         lead, m, n = _shapes("matmul", a, b)
     except (TypeError, ValueError):  # the readable text has the words for it
         return NotImplemented
-    out = library(a).empty((*lead, m, n), a.dtype)
+    out = _empty(a, (*lead, m, n))
     return out if _run(a, b, out) else NotImplemented
 
 
@@ -283,8 +292,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
         return NotImplemented
     if x.dtype != weight.dtype or not _ready():
         return NotImplemented
-    y = library(x).empty((*x.shape[:-1], weight.shape[0]), x.dtype)
-    return linear_into(x, weight, bias, y)
+    return linear_into(x, weight, bias, _empty(x, (*x.shape[:-1], weight.shape[0])))
 
 
 def linear_into(x: Any, weight: Any, bias: Any, out: Any, activation: str = "") -> Any:
@@ -319,7 +327,7 @@ def linear_bias(g: Any) -> Any:
     if g.size == 0:
         return NotImplemented
     lib, columns = library(g), g.shape[-1]
-    rows, kind, wide = g.size // columns, ctype(g.dtype), "double" if g.dtype.name == "float64" else "float"
+    rows, kind, wide = g.size // columns, ctype(g.dtype), "double" if g.dtype.char == "d" else "float"
     with _current(lib, g.device):
         g = lib.ascontiguousarray(g)
         across = ceil_div(columns, 32)
