@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cuda_cases import took, watched
+from cuda_cases import watched
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import flags
+from . import flags, gpu
 from .gpu import at_device, library_of, load_cupy, loaded
 
 __all__ = [
@@ -132,7 +132,11 @@ def to_device(array: Array, target: Device) -> Array:
     here = device_of(array)
     if here == target:
         return array
-    return to_numpy(array) if target.kind == "cpu" else target.xp.array(array)
+    if target.kind == "cpu":
+        return to_numpy(array)
+    if here.kind == "cpu":
+        gpu.tell("host to device", "to_device", array.nbytes)
+    return target.xp.array(array)
 
 
 def to_numpy(array: Array) -> np.ndarray:
@@ -142,6 +146,7 @@ def to_numpy(array: Array) -> np.ndarray:
     """
     if isinstance(array, np.ndarray):
         return array
+    gpu.tell("device to host", "to_numpy", array.nbytes)
     there = array.get()
     flags.read()
     return there
