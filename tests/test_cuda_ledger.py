@@ -256,3 +256,22 @@ def test_checks_cost_a_launch_and_no_wait(ledger):
     with ledger() as seen:
         loss.item()
     assert seen.count(ledgers.TO_HOST) == 2  # the number, and the words of the checks
+
+
+def test_a_captured_step_tells_of_wrong_labels(ledger):
+    w = mg.ones((3, 4), device="cuda", requires_grad=True)
+
+    def step(labels):
+        loss = F.cross_entropy(w, labels)
+        loss.backward()
+        return loss
+
+    fast = mg.capture(step)
+    for labels in ([0, 1, 2], [3, 1, 2], [0, 0, 0]):
+        fast(mg.tensor(labels, device="cuda")).item()
+    with ledger() as seen:
+        loss = fast(mg.tensor([0, 9, 0], device="cuda"))
+    assert seen.count(ledgers.TO_HOST) == 0
+    with pytest.raises(ValueError, match=r"cross_entropy: target\[1\] = 9, expected 0 <= target < 4"):
+        loss.item()
+    fast(mg.tensor([0, 1, 2], device="cuda")).item()

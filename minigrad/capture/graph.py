@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from ..engine import backend
+from ..engine import backend, flags
 from ..engine.live import kept
 from ..engine.node import changed_since, mutated, tick
 from .control import Control
@@ -51,6 +51,7 @@ class GraphProgram:
         for x, static in zip(inputs, self.static, strict=True):
             static[...] = raw(x)
         self.graph.launch(backend.load_cupy().cuda.get_current_stream())
+        flags.replayed()
         self.gradients.after()
         for array in self.changed:
             mutated(array)
