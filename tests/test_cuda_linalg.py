@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad_kernels.cuda import cublas, handle, linalg, precision
+from minigrad_kernels.cuda.einsum import einsum
 
 AGAIN = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -465,3 +466,33 @@ def test_without_cublas_the_readable_text_runs(stand_in, monkeypatch):
         assert linalg.matmul(a, a) is NotImplemented
     assert linalg.matmul(a, a) is NotImplemented  # said once
     cublas.use(None)
+
+
+# ---------------------------------------------------------------- einsum
+
+
+@pytest.mark.parametrize(
+    "subscripts, shapes",
+    [
+        ("ij,jk->ik", [(3, 4), (4, 5)]), ("ij,jk->ki", [(3, 4), (4, 5)]), ("bhqd,bhkd->bhqk", [(2, 3, 4, 5), (2, 3, 6, 5)]),
+        ("bqhd,bkhd->bhqk", [(2, 4, 3, 5), (2, 6, 3, 5)]), ("ijk,kjl->li", [(2, 3, 4), (4, 3, 5)]), ("i,j->ij", [(3,), (4,)]),
+        ("bi,bi->b", [(3, 4), (3, 4)]), ("abc,bd->adc", [(2, 3, 4), (3, 5)]), ("bi,bi->bi", [(3, 4), (3, 4)]),
+    ],
+)
+def test_einsum_and_its_gradients(stand_in, subscripts, shapes):
+    arrays = [numbers(*shape, seed=i) for i, shape in enumerate(shapes)]
+    f = lambda *x: mg.einsum(subscripts, *x)
+    with mg.reference_mode():
+        expected = run(f, *arrays)
+    with watched("einsum") as made:
+        got = run(f, *map(on_gpu, arrays))
+    assert took(made)
+    for g, e in zip(got, expected, strict=True):
+        close(from_gpu(g), e)
+        assert g.shape == e.shape
+
+
+def test_einsum_of_other_kinds_is_declined(stand_in):
+    a, b = on_gpu(numbers(3, 4)), on_gpu(numbers(4, 5))
+    for arrays, subscripts in (((a,), "ij->ji"), ((a, b), "ij,jk->k"), ((a, a, b), "ij,ij,jk->ik"), ((a[:, :1], b), "ij,jk->ik")):
+        assert einsum(*arrays, subscripts=subscripts) is NotImplemented

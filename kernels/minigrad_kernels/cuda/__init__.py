@@ -27,6 +27,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "put_add": ("index", 0, "efEd"),
     "matmul": ("linalg", 0, "efEd"), "linear": ("linalg", 0, "efEd"), "linear.x": ("linalg", 0, "efEd"),
     "linear.weight": ("linalg", 0, "efEd"), "linear.bias": ("linalg", 0, "efEd"),
+    "einsum": ("einsum", 0, "efEd"),
     "adam": ("optim", 0, "efE"), "sgd": ("optim", 0, "efE"),
     "softplus": ("activation", 0, "efEd"), "softplus.x": ("activation", 0, "efEd"),
     "attention": ("attention", 0, "efE"), "attention.joint": ("attention", 0, "efE"),

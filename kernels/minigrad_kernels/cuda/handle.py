@@ -177,7 +177,7 @@ _SCALARS: dict[tuple, tuple] = {}
 
 
 def _scalars(dtype: str, alpha: float, beta: float) -> tuple[int, int, Any]:
-    """Where alpha and beta lie in host memory, in the type in which the product is scaled; and that memory."""
+    """Where alpha and beta lie in host memory, in the type that the product is scaled in; and that memory."""
     found = _SCALARS.get((dtype, alpha, beta))
     if found is None:
         number = ctypes.c_double if dtype == "float64" else ctypes.c_float
