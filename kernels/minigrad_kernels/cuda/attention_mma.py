@@ -12,11 +12,8 @@ __all__ = ["INSTANCES", "forward", "gradients", "usable"]
 TYPES, WIDTHS = ("__half", "__nv_bfloat16"), (32, 64, 128)
 KERNELS = ("mma_forward", "mma_query_gradient", "mma_key_gradients")
 INSTANCES = tuple(f"{kernel}<{t}, {width}>" for kernel in KERNELS for t in TYPES for width in WIDTHS)
-THREADS, ROWS, KEPT = (
-    128,
-    128,
-    64,
-)  # ROWS: queries to a block of the forward; KEPT: rows to one of the gradients
+THREADS = 128
+ROWS, KEPT = 128, 64  # to a block: queries of the forward, rows of the gradients
 
 
 def usable(case: Any, *others: Any) -> bool:
