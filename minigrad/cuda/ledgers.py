@@ -23,13 +23,14 @@ from . import cupti
 
 __all__ = ["Event", "Ledger", "ledger", "sources"]
 
-TO_DEVICE, TO_HOST, WAIT, LAUNCH = "host to device", "device to host", "wait", "launch"
-ALLOCATION, COPY = "allocation", "copy on the device"
-KINDS = (TO_DEVICE, TO_HOST, WAIT, LAUNCH, ALLOCATION, COPY)
+KINDS = {
+    "h2d": "host to device", "d2h": "device to host", "wait": "wait", "launch": "launch",
+    "alloc": "allocation", "d2d": "copy on the device",
+}  # fmt: skip
 
 
 class Event(NamedTuple):
-    """One thing that happened: its kind, what did it, bytes, the user's line, minigrad's op."""
+    """One thing that happened: its kind (see KINDS), what did it, bytes, the user's line, minigrad's op."""
 
     kind: str
     what: str
@@ -60,8 +61,8 @@ class Ledger:
     >>> import minigrad as mg
     >>> with mg.cuda.ledger() as seen:
     ...     _ = mg.ones(3) * 2.0
-    >>> seen.count("host to device", "device to host", "wait")
-    0
+    >>> seen.transfers()
+    []
     """
 
     def __init__(self) -> None:
@@ -113,9 +114,9 @@ class Ledger:
         """How many there are."""
         return len(self.all(*kinds))
 
-    def transfers(self) -> list[Event]:
+    def transfers(self, *kinds: str) -> list[Event]:
         """What crosses between host and device or waits: none of it belongs into a training step."""
-        return self.all(TO_DEVICE, TO_HOST, WAIT)
+        return self.all(*kinds or ("h2d", "d2h", "wait"))
 
     def table(self) -> str:
         """Events of one kind, op and line together, the costliest kinds first."""
@@ -123,8 +124,11 @@ class Ledger:
         sizes: collections.Counter = collections.Counter()
         for e in self.events:
             sizes[e.kind, e.op or e.what, _short(e.line)] += e.size
-        order = sorted(rows, key=lambda row: (KINDS.index(row[0]), -rows[row]))
-        told = [(row[0], str(rows[row]), amount(sizes[row]) if sizes[row] else "", *row[1:]) for row in order]
+        order = sorted(rows, key=lambda row: (list(KINDS).index(row[0]), -rows[row]))
+        told = [
+            (KINDS[row[0]], str(rows[row]), amount(sizes[row]) if sizes[row] else "", *row[1:])
+            for row in order
+        ]
         lines = [("kind", "count", "bytes", "op", "line"), *told]
         widths = [max(len(line[i]) for line in lines) for i in range(4)]
         text = [
@@ -183,7 +187,7 @@ class Reporting:
 
     def __call__(self, *args: Any, **kw: Any) -> Any:
         function, report, name = self._parts
-        report(LAUNCH, name, 0)
+        report("launch", name, 0)
         return function(*args, **kw)
 
     def __getattr__(self, name: str) -> Any:
@@ -212,14 +216,8 @@ class Cupti:
 
 
 def _told(report: Report, call: cupti.Call) -> None:
-    kind = _KIND_OF.get(call.kind)
-    if kind:
-        report(kind, call.name, call.size)
-
-
-_KIND_OF = {
-    "h2d": TO_DEVICE, "d2h": TO_HOST, "d2d": COPY, "wait": WAIT, "launch": LAUNCH,
-}  # fmt: skip
+    if call.kind in KINDS:
+        report(call.kind, call.name, call.size)
 
 
 def _hook(library: Any, report: Report) -> Any:
@@ -229,7 +227,7 @@ def _hook(library: Any, report: Report) -> Any:
         name = f"minigrad ledger {id(report)}"
 
         def malloc_postprocess(self, **given: Any) -> None:
-            report(ALLOCATION, "malloc", given["size"])
+            report("alloc", "malloc", given["size"])
 
     return Hook()
 

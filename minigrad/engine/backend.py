@@ -135,7 +135,7 @@ def to_device(array: Array, target: Device) -> Array:
     if target.kind == "cpu":
         return to_numpy(array)
     if here.kind == "cpu":
-        gpu.tell("host to device", "to_device", array.nbytes)
+        gpu.tell("h2d", "to_device", array.nbytes)
     return target.xp.array(array)
 
 
@@ -146,7 +146,7 @@ def to_numpy(array: Array) -> np.ndarray:
     """
     if isinstance(array, np.ndarray):
         return array
-    gpu.tell("device to host", "to_numpy", array.nbytes)
+    gpu.tell("d2h", "to_numpy", array.nbytes)
     there = array.get()
     flags.read()
     return there

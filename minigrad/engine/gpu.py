@@ -86,9 +86,9 @@ def cuda_is_available() -> bool:
 
 def _prepare(cupy: ModuleType) -> None:
     """Allocations go through ours; lines of CuPy's are not the user's."""
-    file = getattr(cupy, "__file__", None)
-    if file:
-        callers.OURS.append(str(Path(file).parent))
+    folder = str(Path(cupy.__file__ or "").parent)
+    if folder not in callers.OURS:
+        callers.OURS.append(folder)
     if hasattr(cupy.cuda, "set_allocator"):
         cupy.cuda.set_allocator(_allocate)
 

@@ -46,6 +46,7 @@ def install():
     """From now on `import cupy` finds this."""
     sys.modules.update(NAMES)
     project.use_blas()
+    project.watch()
     reset()
 
 
@@ -53,6 +54,7 @@ def remove():
     """From now on it does not."""
     reset()
     project.use_blas(False)
+    project.watch(False)
     for name in NAMES:
         sys.modules.pop(name, None)
 

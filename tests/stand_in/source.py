@@ -6,10 +6,7 @@ from .settings import ledger
 
 __all__ = ["Source"]
 
-KINDS = {
-    "h2d": ledgers.TO_DEVICE, "d2h": ledgers.TO_HOST, "sync": ledgers.WAIT, "launch": ledgers.LAUNCH, "kernel": ledgers.LAUNCH,
-    "graph": ledgers.LAUNCH, "alloc": ledgers.ALLOCATION,
-}  # fmt: skip
+KINDS = {"sync": "wait", "kernel": "launch", "graph": "launch"}  # others are called the same
 
 
 class Source:
@@ -19,7 +16,7 @@ class Source:
         self.former = former = ledger.add
 
         def add(kind, what, size=0):
-            report(KINDS[kind], what, size)
+            report(KINDS.get(kind, kind), what, size)
             former(kind, what, size)
 
         ledger.add = add
