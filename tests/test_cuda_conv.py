@@ -96,14 +96,13 @@ def test_larger_layers(stand_in, x_shape, w_shape, how):
 
 @pytest.mark.parametrize("tile", kernels.TILES)
 def test_every_tile(stand_in, monkeypatch, tile):
-    monkeypatch.setattr(kernels, "TILES", (tile,))
+    monkeypatch.setattr(kernels, "_tile", lambda scalar, *sizes: tile)
     check_sizes((12, 9, 5, 5), (140, 9, 3, 3), settings_of(2, 1, 1))
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_sixteen_bits(stand_in, dtype):
-    check_sizes((16, 6, 5, 5), (70, 3, 3, 3), settings_of(2, 1, 1, groups=2), dtype)
-    check_sizes((5, 4, 7), (3, 4, 3), settings_of(1, 2, ((2, 1),)), dtype)
+@pytest.mark.parametrize(("dtype", "batch"), [("float16", 16), ("float16", 5), ("bfloat16", 16)])
+def test_sixteen_bits(stand_in, dtype, batch):
+    check_sizes((batch, 6, 5, 5), (20, 3, 3, 3), settings_of(2, 2, ((1, 2), (0, 1)), groups=2), dtype)
 
 
 HOW = settings_of(1)
@@ -151,3 +150,64 @@ def test_nan_and_infinity_stay_where_they_fall(stand_in):
     y = from_gpu(y)
     assert np.isnan(y[0, 0]).tolist() == [True, True, True, False, False]
     assert np.isinf(y[1, 0]).tolist() == [False, False, True, True, True] and not y[2:].any()
+
+
+@pytest.mark.parametrize("tile", [kernels.TILES[0], kernels.TILES[4]])
+def test_tensor_cores(stand_in, monkeypatch, tile):
+    monkeypatch.setattr(kernels, "_tile", lambda scalar, *sizes: tile)
+    check_sizes((24, 11, 5, 4), (20, 11, 3, 3), settings_of(2, 1, 1), "float16")
+
+
+def rounded(x):
+    """float32 with 10 bits of fraction, ties away from zero: TF32."""
+    return ((x.view(np.uint32) + 0x1000) & ~np.uint32(0x1FFF)).view(np.float32)
+
+
+def test_tf32_rounds_the_factors_and_nothing_else(stand_in):
+    """The text on rounded factors gives the same; on whole ones it does not."""
+    how = settings_of(2, 2, ((1, 0), (0, 1)))
+    for batch in (8, 3):  # by fours, one by one
+        x, w, b = numbers(0, (batch, 9, 6, 6)), numbers(1, (20, 9, 3, 3), layout="first"), numbers(2, (20,), layout="first")
+        with mg.reference_mode():
+            y, whole = ops.conv(rounded(x), rounded(w), b, **how), ops.conv(x, w, b, **how)
+            g = numbers(9, y.shape)
+            gx = ops.conv_grad_x(rounded(g), rounded(w), x_shape=x.shape, **how)
+            gw = ops.conv_grad_w(rounded(g), rounded(x), w_shape=w.shape, **how)
+        assert np.abs(y - whole).max() > 1e-4
+        x, w, b, g = sent(x), on_gpu(w), on_gpu(b), sent(g)
+        mg.set_float32_matmul_precision("high")
+        try:
+            got = kernels.conv(x, w, b, **how), kernels.conv_grad_x(g, w, x_shape=x.shape, **how), kernels.conv_grad_w(g, x, w_shape=w.shape, **how)
+        finally:
+            mg.set_float32_matmul_precision("highest")
+        for fast, plain in zip(got, (y, gx, gw), strict=True):
+            close(from_gpu(fast), plain)
+
+
+def test_sixteen_bits_without_tensor_cores(stand_in, monkeypatch):
+    """What cards before sm_80 compile of the same instance."""
+    instance = kernels._instance
+    monkeypatch.setattr(kernels, "_instance", lambda *args: instance(*args).replace("true", "false"))
+    check_sizes((16, 6, 5, 5), (20, 3, 3, 3), settings_of(2, 1, 1, groups=2), "float16")
+
+
+def test_memory_that_does_not_begin_at_16_bytes(stand_in):
+    x, w = numbers(0, (2 * 4 * 9 + 1,), layout="first"), numbers(1, (3, 2, 3), layout="first")
+    inner = on_gpu(x)[1:].reshape(2, 9, 4).transpose(2, 0, 1)
+    plain = x[1:].reshape(2, 9, 4).transpose(2, 0, 1)
+    with mg.reference_mode():
+        y = ops.conv(plain, w, None, **HOW)
+    same(kernels.conv(inner, on_gpu(w), **HOW), y, "float32")
+
+
+def test_the_order_of_threads_is_no_matter(stand_in, monkeypatch):
+    """Threads run last to first give the same bits: no result depends on who comes first."""
+    if not stand_in:
+        pytest.skip("a GPU chooses its own order")
+    x, w, g = sent(numbers(0, (8, 5, 9))), on_gpu(numbers(1, (6, 5, 3), layout="first")), sent(numbers(2, (8, 6, 7)))
+    made = []
+    for order in ("forward", "reverse"):
+        monkeypatch.setattr(stand_in.settings, "order", order)
+        made.append((kernels.conv(x, w, **HOW), kernels.conv_grad_w(g, x, w_shape=(6, 5, 3), **HOW)))
+    for one, other in zip(*made, strict=True):
+        np.testing.assert_array_equal(from_gpu(one), from_gpu(other))

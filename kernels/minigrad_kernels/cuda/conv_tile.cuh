@@ -17,7 +17,10 @@ template <typename T, bool TENSOR, int ROWS, int COLUMNS, int DOWN, int ACROSS> 
 };
 
 // A number as it lies in shared memory: for TF32 rounded, else as it is.
-template <class S> __device__ inline typename S::Number staged(typename S::Number x) { return x; }
+template <class S, typename T> __device__ inline T staged(T x) { return x; }
+#if HAS_MMA
+template <class S> __device__ inline float staged(float x) { return S::tensor ? __uint_as_float(to_tf32(x)) : x; }
+#endif
 
 // ---- fetching. A source has line(i), what is known of row or column i; step(k), what is known of depth k; and
 // read(line, step, numbers), which gives zeros outside.
@@ -135,7 +138,79 @@ template <class S> struct PlainSums {
     }
 };
 
+#if HAS_MMA
+__device__ inline void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], const __half*) { mma_m16n8k16_f16(d, a, b); }
+__device__ inline void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], const __nv_bfloat16*) { mma_m16n8k16_bf16(d, a, b); }
+__device__ inline void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], const float*) { mma_m16n8k8_tf32(d, a, b); }
+
+// Products on the tensor cores: each warp has a part of the tile, made of 16 x 8 fragments. Lane l holds rows
+// l / 4 and l / 4 + 8 of a fragment, columns 2 (l % 4) and the next.
+template <class S> struct TensorSums {
+    using T = typename S::Number;
+    static constexpr int WIDTH = 2, BELOW = S::BM >= 64 ? 2 : 1, BESIDE = S::THREADS / WARP / BELOW;  // warps
+    static constexpr int HEIGHT = S::BM / BELOW, LENGTH = S::BN / BESIDE, DOWN = HEIGHT / 16, ACROSS = LENGTH / 8;
+    static constexpr int DEPTH = 32 / sizeof(T);  // of one product
+    float sums[DOWN][ACROSS][4] = {};
+
+    __device__ static int lane() { return threadIdx.x % WARP; }
+    __device__ static int row() { return threadIdx.x / WARP / BESIDE * HEIGHT; }
+    __device__ static int column() { return threadIdx.x / WARP % BESIDE * LENGTH; }
+
+    __device__ void add(const T (&a)[S::BK][S::BM + BORDER], const T (&b)[S::BK][S::BN + BORDER]) {
+#pragma unroll
+        for (int k = 0; k < S::BK; k += DEPTH) {
+            unsigned left[DOWN][4], right[ACROSS][2];
+#pragma unroll
+            for (int i = 0; i < DOWN; i++) fragment(left[i], &a[k][row() + 16 * i], S::BM + BORDER);
+#pragma unroll
+            for (int j = 0; j < ACROSS; j += 2) pair(right[j], right[j + 1], &b[k][column() + 8 * j], S::BN + BORDER);
+#pragma unroll
+            for (int i = 0; i < DOWN; i++)
+#pragma unroll
+                for (int j = 0; j < ACROSS; j++) mma(sums[i][j], left[i], right[j], static_cast<const T*>(nullptr));
+        }
+    }
+
+    // 16 rows of a by the depth of one product; tiles lie with the depth first.
+    __device__ static void fragment(unsigned (&to)[4], const float* a, int pitch) {
+#pragma unroll
+        for (int part = 0; part < 4; part++)
+            to[part] = __float_as_uint(a[(lane() % 4 + part / 2 * 4) * pitch + lane() / 4 + part % 2 * 8]);
+    }
+    template <typename H> __device__ static void fragment(unsigned (&to)[4], const H* a, int pitch) {
+        ldmatrix_x4_trans(to, a + (lane() / 16 * 8 + lane() % 8) * pitch + lane() / 8 % 2 * 8);
+    }
+    // Two fragments of b side by side.
+    __device__ static void pair(unsigned (&to)[2], unsigned (&next)[2], const float* b, int pitch) {
+#pragma unroll
+        for (int part = 0; part < 2; part++) {
+            const float* from = b + (lane() % 4 + part * 4) * pitch + lane() / 4;
+            to[part] = __float_as_uint(from[0]), next[part] = __float_as_uint(from[8]);
+        }
+    }
+    template <typename H> __device__ static void pair(unsigned (&to)[2], unsigned (&next)[2], const H* b, int pitch) {
+        unsigned all[4];
+        ldmatrix_x4_trans(all, b + (lane() / 8 % 2 * 8 + lane() % 8) * pitch + lane() / 16 * 8);
+        to[0] = all[0], to[1] = all[1], next[0] = all[2], next[1] = all[3];
+    }
+
+    template <class Target> __device__ void give(const Target& target, int first_row, int first_column) const {
+#pragma unroll
+        for (int j = 0; j < ACROSS; j++) {
+            auto to = target.template column<WIDTH>(first_column + column() + 8 * j + lane() % 4 * 2);
+#pragma unroll
+            for (int i = 0; i < DOWN; i++)
+#pragma unroll
+                for (int below = 0; below < 2; below++)
+                    target.put(to, first_row + row() + 16 * i + lane() / 4 + 8 * below, sums[i][j] + 2 * below);
+        }
+    }
+};
+template <class S, bool tensor = S::tensor> struct SumsOf { using type = PlainSums<S>; };
+template <class S> struct SumsOf<S, true> { using type = TensorSums<S>; };
+#else
 template <class S> struct SumsOf { using type = PlainSums<S>; };
+#endif
 
 // ---- the loop
 
