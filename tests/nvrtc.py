@@ -6,10 +6,13 @@ nvidia-cuda-runtime-cu12). It turns text into machine code for any card; only ru
 
 import ctypes
 import functools
+import hashlib
 import importlib
 import importlib.util
 import sys
 from pathlib import Path
+
+import stand_in.compile
 
 from minigrad_kernels.cuda import names, source
 from minigrad_kernels.cuda.launch import OPTIONS
@@ -37,7 +40,15 @@ def library():
 
 
 def compiled(code, expressions, architecture):
-    """The machine code of these kernels of `code`; RuntimeError with the compiler's words."""
+    """The machine code of these kernels of `code`, kept for the next time; RuntimeError with the compiler's words."""
+    said = repr((code, expressions, architecture, OPTIONS, str(folder("cuda_nvrtc")))).encode()
+    kept = stand_in.compile.folder() / f"{hashlib.sha256(said).hexdigest()}.cubin"
+    if not kept.exists():
+        kept.write_bytes(_compiled(code, expressions, architecture))
+    return kept.read_bytes()
+
+
+def _compiled(code, expressions, architecture):
     nvrtc, program = library(), ctypes.c_void_p()
     nvrtc.nvrtcCreateProgram(ctypes.byref(program), code.encode(), b"kernel.cu", 0, None, None)
     try:
