@@ -198,22 +198,44 @@ EXPORT cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode
     return cublasStatus_t(planted("cublasSetMathMode"));
 }
 
+static cublasStatus_t gemm(
+    const char* function, cublasHandle_t handle, bool ta, bool tb, int m, int n, int k, const void* alpha,
+    const void* a, int a_type, int lda, long long step_a, const void* b, int b_type, int ldb, long long step_b,
+    const void* beta, void* c, int c_type, int ldc, long long step_c, int batch, int compute
+) {
+    if (int status = planted(function)) return cublasStatus_t(status);
+    Handle* h = reinterpret_cast<Handle*>(handle);
+    asked.gemms++;
+    asked.stream = reinterpret_cast<intptr_t>(h->stream), asked.math = h->math;
+    asked.workspace = reinterpret_cast<intptr_t>(h->workspace), asked.bytes = h->bytes;
+    return cublasStatus_t(product(
+        ta, tb, m, n, k, {a, a_type, ta ? k : m, ta ? m : k, lda, step_a},
+        {b, b_type, tb ? n : k, tb ? k : n, ldb, step_b}, {c, c_type, m, n, ldc, step_c}, c,
+        scalar(alpha, compute), scalar(beta, compute), batch, compute, DEFAULT, nullptr
+    ));
+}
+
+EXPORT cublasStatus_t cublasGemmEx(
+    cublasHandle_t handle, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k, const void* alpha,
+    const void* a, cudaDataType a_type, int lda, const void* b, cudaDataType b_type, int ldb, const void* beta,
+    void* c, cudaDataType c_type, int ldc, cublasComputeType_t compute, cublasGemmAlgo_t
+) {
+    return gemm(
+        "cublasGemmEx", handle, ta, tb, m, n, k, alpha, a, a_type, lda, 0, b, b_type, ldb, 0, beta, c, c_type, ldc,
+        0, 1, compute
+    );
+}
+
 EXPORT cublasStatus_t cublasGemmStridedBatchedEx(
     cublasHandle_t handle, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k, const void* alpha,
     const void* a, cudaDataType a_type, int lda, long long int step_a, const void* b, cudaDataType b_type, int ldb,
     long long int step_b, const void* beta, void* c, cudaDataType c_type, int ldc, long long int step_c, int batch,
     cublasComputeType_t compute, cublasGemmAlgo_t
 ) {
-    Handle* h = reinterpret_cast<Handle*>(handle);
-    if (int status = planted("cublasGemmStridedBatchedEx")) return cublasStatus_t(status);
-    asked.gemms++;
-    asked.stream = reinterpret_cast<intptr_t>(h->stream), asked.math = h->math;
-    asked.workspace = reinterpret_cast<intptr_t>(h->workspace), asked.bytes = h->bytes;
-    return cublasStatus_t(product(
-        ta, tb, m, n, k, {a, int(a_type), ta ? k : m, ta ? m : k, lda, step_a},
-        {b, int(b_type), tb ? n : k, tb ? k : n, ldb, step_b}, {c, int(c_type), m, n, ldc, step_c}, c,
-        scalar(alpha, compute), scalar(beta, compute), batch, compute, DEFAULT, nullptr
-    ));
+    return gemm(
+        "cublasGemmStridedBatchedEx", handle, ta, tb, m, n, k, alpha, a, a_type, lda, step_a, b, b_type, ldb,
+        step_b, beta, c, c_type, ldc, step_c, batch, compute
+    );
 }
 
 // ---- cublasLt.h: descriptors are kept in their own opaque words

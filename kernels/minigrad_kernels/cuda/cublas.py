@@ -43,7 +43,7 @@ PREFERENCE = {  # cublasLtMatmulPreferenceAttributes_t
     "MIN_ALIGNMENT_A_BYTES": (5, ctypes.c_uint32), "MIN_ALIGNMENT_B_BYTES": (6, ctypes.c_uint32),
     "MIN_ALIGNMENT_C_BYTES": (7, ctypes.c_uint32), "MIN_ALIGNMENT_D_BYTES": (8, ctypes.c_uint32),
 }  # fmt: skip
-NOT_SUPPORTED = 15  # cublas_api.h: cublasStatus_t
+ARCH_MISMATCH, NOT_SUPPORTED = 8, 15  # cublas_api.h: cublasStatus_t
 REDUCTION_COMPUTE_TYPE = 2  # cublasLtReductionScheme_t: parts of a split product are kept in float32
 
 
@@ -70,7 +70,7 @@ STATUS = {
     1: ("NOT_INITIALIZED", "the GPU's memory may be full, or its driver too old: `minigrad doctor` tells"),
     3: ("ALLOC_FAILED", "the GPU's memory is full: use smaller batches, or free what other programs hold"),
     7: ("INVALID_VALUE", "the arguments do not fit together: please report this with the shapes and strides"),
-    8: ("ARCH_MISMATCH", "this GPU cannot do that: use another dtype"),
+    ARCH_MISMATCH: ("ARCH_MISMATCH", "this GPU cannot do that: use another dtype"),
     11: ("MAPPING_ERROR", "GPU memory could not be reached: restart the program"),
     13: ("EXECUTION_FAILED", "a kernel failed, perhaps an earlier one: run with CUDA_LAUNCH_BLOCKING=1"),
     14: ("INTERNAL_ERROR", "memory may be full or an earlier kernel failed: run with CUDA_LAUNCH_BLOCKING=1"),
@@ -95,6 +95,7 @@ _SET = (_P, _I, _P, _SIZE)
 SIGNATURES = {
     "cublasCreate_v2": (_P,), "cublasDestroy_v2": (_P,), "cublasSetStream_v2": (_P, _P),
     "cublasSetWorkspace_v2": (_P, _P, _SIZE), "cublasSetMathMode": (_P, _I),
+    "cublasGemmEx": (_P, _I, _I, _I, _I, _I, _P, _P, _I, _I, _P, _I, _I, _P, _P, _I, _I, _I, _I),
     "cublasGemmStridedBatchedEx": (
         _P, _I, _I, _I, _I, _I, _P, _P, _I, _I, _L, _P, _I, _I, _L, _P, _P, _I, _I, _L, _I, _I, _I,
     ),
@@ -118,7 +119,6 @@ class Library:
         self.functions = _bound(path, SIGNATURES)
         with contextlib.suppress(OSError):
             self.functions |= _bound(lt_path, LT_SIGNATURES) if lt_path else {}
-        self.gemm = self.functions["cublasGemmStridedBatchedEx"]  # called most, without another look-up
 
     @property
     def has_lt(self) -> bool:

@@ -77,13 +77,18 @@ class Handle:
     def gemm(self, g: Gemm, a: int, b: int, c: int, alpha: float = 1.0, beta: float = 0.0) -> None:
         """The product of the matrices at addresses a, b into the one at c."""
         one, zero, _memory = _scalars(g.dtype, alpha, beta)
-        status = self.library.gemm(
-            self.handle, g.ta, g.tb, g.m, g.n, g.k, one, a, TYPES[g.dtype], g.lda, g.step_a,
-            b, TYPES[g.dtype], g.ldb, g.step_b, zero, c, TYPES[g.out], g.ldc, g.step_c,
-            g.batch, g.compute(), cublas.GEMM_DEFAULT,
-        )  # fmt: skip
-        if status:
-            raise CublasError("cublasGemmStridedBatchedEx", status)
+        factor, result, compute = TYPES[g.dtype], TYPES[g.out], g.compute()
+        shape = self.handle, g.ta, g.tb, g.m, g.n, g.k, one
+        if g.batch == 1:
+            self.library.call(
+                "cublasGemmEx", *shape, a, factor, g.lda, b, factor, g.ldb, zero, c, result, g.ldc,
+                compute, cublas.GEMM_DEFAULT,
+            )  # fmt: skip
+        else:
+            self.library.call(
+                "cublasGemmStridedBatchedEx", *shape, a, factor, g.lda, g.step_a, b, factor, g.ldb, g.step_b,
+                zero, c, result, g.ldc, g.step_c, g.batch, compute, cublas.GEMM_DEFAULT,
+            )  # fmt: skip
 
     def gemm_with(self, epilogue: int, g: Gemm, a: int, b: int, c: int, bias: int) -> bool:
         """C = epilogue(op(A) op(B)) by cublasLt; False where it has no algorithm for that.
@@ -108,11 +113,16 @@ class Handle:
         one, zero, _memory = _scalars(g.dtype, 1.0, 0.0)
         workspace = self.workspaces[self.stream].data.ptr  # type: ignore[index]
         self.library.put("MatmulDesc", plan.desc, cublas.DESC["BIAS_POINTER"], bias)
-        self.library.call(
-            "cublasLtMatmul", self.lt, plan.desc, one, a, plan.a, b, plan.b, zero, c, plan.c, c, plan.c,
-            ctypes.byref(plan.result.algo), workspace, self.workspace_bytes, self.stream,
-        )  # fmt: skip
-        return True
+        try:
+            self.library.call(
+                "cublasLtMatmul", self.lt, plan.desc, one, a, plan.a, b, plan.b, zero, c, plan.c, c, plan.c,
+                ctypes.byref(plan.result.algo), workspace, self.workspace_bytes, self.stream,
+            )  # fmt: skip
+        except CublasError as error:
+            if error.status not in (cublas.NOT_SUPPORTED, cublas.ARCH_MISMATCH):
+                raise
+            self.plans[key] = None  # the heuristic promised too much; nothing was launched
+        return self.plans[key] is not None
 
 
 class _LtPlan:

@@ -299,7 +299,8 @@ def linear_into(x: Any, weight: Any, bias: Any, out: Any, activation: str = "") 
     """out <- activation(x W^T + bias), and out: for the kernels here; bias may be None.
 
     x (..., in), weight (out, in), bias (out,), out (..., out) in C order, all of one dtype. activation: "",
-    "relu", "gelu_tanh" (with a bias only). One launch where cublasLt knows the case, else two.
+    "relu", "gelu_tanh" (with a bias only). One launch where cublasLt knows the case, else two. What ReLU
+    makes of NaN is up to cublasLt.
     """
     library_of = library(x)
     rows, y = (x, out) if x.ndim > 1 else (x.reshape(1, -1), out.reshape(1, -1))
