@@ -32,6 +32,11 @@ def _plain(x: Any, weight: Any, bias: Any, *, axes: tuple, eps: float, moments: 
     return y if bias is None else y + bias
 
 
+def _is_whole(gw: Array | None, p: Array) -> bool:
+    """True if the gradient of a weight is p itself, or a view of it: the weight is as large as x."""
+    return gw is not None and gw.size == p.size
+
+
 # With z = (x - m) / s and gz = g w, means over the axes:  gx = (gz - mean gz - z mean(gz z)) / s
 # (Ioffe & Szegedy 2015, section 3, collected). Where w and b do not change along the axes, the two
 # sums also give the gradients of w and b, and w can wait to the end: this is batch norm.
@@ -50,7 +55,7 @@ def _gradients(g: Any, needs: tuple, weight: Any, bias: Any, saved: tuple, axes:
         return None, gw, gb
     if not even:
         if weight is not None:
-            p *= weight
+            p = xp_of(g).multiply(p, weight, out=None if _is_whole(gw, p) else p)
             gz = g * weight
         along, total = sums(p), sums(gz)
     per = 1.0 / max(math.prod([g.shape[a] for a in axes]), 1)
@@ -107,7 +112,7 @@ def _rms_gradients(g: Any, needs: tuple, weight: Any, saved: tuple, axes: tuple)
     if not needs[0]:
         return None, gw
     if weight is not None:
-        p *= weight
+        p = xp_of(g).multiply(p, weight, out=None if _is_whole(gw, p) else p)
     gx = xp_of(g).multiply(z, -_mean(p, axes), out=p)
     gx += g if weight is None else g * weight
     gx *= inverse
