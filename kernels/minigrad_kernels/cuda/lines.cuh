@@ -34,13 +34,14 @@ template <int KIND> struct Line {
     int n;             // how many numbers it has: 0 for a team that is left without a line
     int me, width;     // this thread's number in its team, and how many there are
 
-    __device__ Line(long long lines, int length, long long inner) {
+    // `block` stands for blockIdx.x where a block takes lines in several rounds.
+    __device__ Line(long long lines, int length, long long inner, long long block = blockIdx.x) {
         if (KIND == IN_WARP) {
-            number = first() / WARP, me = threadIdx.x % WARP, width = WARP;
+            number = (block * blockDim.x + threadIdx.x) / WARP, me = threadIdx.x % WARP, width = WARP;
         } else if (KIND == IN_BLOCK) {
-            number = blockIdx.x, me = threadIdx.x, width = blockDim.x;
+            number = block, me = threadIdx.x, width = blockDim.x;
         } else {
-            number = static_cast<long long>(blockIdx.x) * WARP + threadIdx.x % WARP;
+            number = block * WARP + threadIdx.x % WARP;
             me = threadIdx.x / WARP, width = blockDim.x / WARP;
         }
         n = number < lines ? length : 0;
@@ -65,11 +66,16 @@ template <int KIND> struct Line {
         return packed ? (k / V * width + me) * V + k % V : k * width + me;
     }
 
-    // v <- the numbers from, ..., end - 1 as far as they are this thread's; what is missing is `fill`.
+    // v <- the line's numbers from, ..., end - 1 as far as they are this thread's; what is missing is `fill`.
     template <typename T>
     __device__ void load(const T* a, int from, int end, bool packed, Wide<T> fill, Wide<T> (&v)[HELD]) const {
+        fetch(a + start, step, from, end, packed, fill, v);
+    }
+
+    // The same from another array that has a number for each of the line's, `step` apart.
+    template <typename T>
+    __device__ void fetch(const T* a, long long step, int from, int end, bool packed, Wide<T> fill, Wide<T> (&v)[HELD]) const {
         constexpr int V = 16 / sizeof(T);
-        a += start;
         if (KIND != IN_COLUMNS && packed) {
 #pragma unroll
             for (int p = 0; p < HELD / V; p++) {

@@ -1,0 +1,303 @@
+"""Launches of norm.cu: normalisation over axes that lie together in memory, and its gradients.
+
+Any memory order will do (see lines.py). A weight goes with the line (batch norm), along it (layer norm) or
+both (group norm); `_Form` says how in four numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from .launch import ceil_div, ctype, launch, library
+from .lines import FLOATS, KINDS, Lines, accumulator, lines_of
+
+__all__ = ["INSTANCES", "normalise", "normalise_joint", "rms_norm", "rms_norm_joint"]
+
+_TYPES = [(t, "double" if t == "double" else "float") for t in FLOATS]
+_WHOLE, _CUT = ("norm_forward", "norm_backward", "norm_sums"), ("norm_moments", "norm_apply", "norm_slopes")
+INSTANCES = (
+    *[f"{name}<{t}, {s}, {kind}>" for name in _WHOLE for t, s in _TYPES for kind in KINDS],
+    *[f"{name}<{t}, {s}, {kind}>" for name in _CUT for t, s in _TYPES for kind in KINDS[1:]],
+    *[f"fold_columns<{t}, {s}>" for t, s in _TYPES],
+)
+HELD, CUT_THREADS, BLOCKS = 8, 256, 1024  # numbers a thread holds, threads of a part, blocks that fill a card
+LEAST = 2  # spans that a part has at least
+
+
+class _Form(NamedTuple):
+    """Number i of line l has weight (l / each % wrap, i / per) of a matrix (wrap, row)."""
+
+    each: int
+    wrap: int
+    row: int
+    per: int
+
+
+class _Job(NamedTuple):
+    """An array as lines, and where its weights are."""
+
+    lines: Lines
+    axes: tuple[int, ...]
+    form: _Form
+
+    @property
+    def stay(self) -> list[int]:
+        """The axes that are not normalised, as in memory."""
+        return [axis for axis in self.lines.order if axis not in self.axes]
+
+    @property
+    def along(self) -> list[int]:
+        """The axes that are."""
+        return [axis for axis in self.lines.order if axis in self.axes]
+
+    def kept(self, memory: Any) -> Any:
+        """One number to a line as an array, the normalised axes 1 long."""
+        pairs = zip(self.lines.order, self.lines.shape, strict=True)
+        shape = tuple([1 if axis in self.axes else n for axis, n in pairs])
+        return self.lines._replace(shape=shape).back(memory)
+
+    def weights(self, v: Any) -> Any:
+        """A weight as the matrix (wrap, row), flat."""
+        if v is None:
+            return None
+        full = v.reshape((1,) * (len(self.lines.order) - v.ndim) + v.shape)
+        return library(v).ascontiguousarray(full.transpose([*self.stay, *self.along])).reshape(-1)
+
+    def gradient(self, sums: Any, v: Any) -> Any:
+        """The gradient of a weight v from sums that lie as (outer, row, inner): equal weights' are added."""
+        lines, form = self.lines, self.form
+        outer, row = lines.many // lines.inner, sums.size // lines.many
+        if row > 1:
+            sums = sums.reshape(outer, row, lines.inner).transpose(0, 2, 1)
+        if form.wrap < lines.many:
+            sums = sums.reshape(-1, form.wrap, form.each, row).sum(axis=(0, 2))
+        return self.placed(sums, v)
+
+    def placed(self, matrix: Any, v: Any) -> Any:
+        """The matrix (wrap, row) in the shape of a weight v."""
+        order = [*self.stay, *self.along]
+        full = (1,) * (len(order) - v.ndim) + v.shape
+        back = sorted(range(len(order)), key=order.__getitem__)
+        placed = matrix.reshape([full[axis] for axis in order]).transpose(back)
+        return placed.reshape(v.shape).astype(v.dtype, copy=False)
+
+
+# ---------------------------------------------------------------- what is covered
+
+
+def _job(x: Any, axes: Any, *weights: Any) -> _Job | None:
+    """x as a job; None for what is left to the readable text."""
+    if not isinstance(axes, tuple) or not all(isinstance(a, int) and 0 <= a < x.ndim for a in axes):
+        return None
+    if any(v is not None and (v.dtype != x.dtype or v.ndim > x.ndim) for v in weights):
+        return None
+    lines = lines_of(x, axes)
+    if lines is None:
+        return None
+    job = _Job(lines, axes, _Form(1, 1, 1, lines.n))
+    forms = [_form(job, v) for v in weights if v is not None] or [job.form]
+    if forms[0] is None or forms[0] != forms[-1]:
+        return None
+    return job._replace(form=forms[0])
+
+
+def _form(job: _Job, v: Any) -> _Form | None:
+    """Where v, broadcast against the job's array, has its numbers."""
+    lines = job.lines
+    shape = dict(zip(lines.order, lines.shape, strict=True))
+    full = (1,) * (len(lines.order) - v.ndim) + v.shape
+    across, along = [
+        _middle([full[a] for a in axes], [shape[a] for a in axes]) for axes in (job.stay, job.along)
+    ]
+    if across is None or along is None or along[0] > 1:
+        return None
+    return _Form(each=across[2], wrap=across[1], row=along[1], per=along[2])
+
+
+def _middle(sizes: list[int], shape: list[int]) -> tuple[int, int, int] | None:
+    """Sizes that are 1 ..., then those of the shape, then 1 ...: the shape's products over the three."""
+    there = [i for i, n in enumerate(sizes) if n > 1]
+    first, last = (there[0], there[-1] + 1) if there else (0, 0)
+    if sizes[first:last] != shape[first:last]:
+        return None
+    return math.prod(shape[:first]), math.prod(shape[first:last]), math.prod(shape[last:])
+
+
+# ---------------------------------------------------------------- launches
+
+
+def _run(name: str, like: Any, kind: str, grid: Any, threads: int, args: tuple[Any, ...]) -> None:
+    launch("norm", f"{name}<{ctype(like.dtype)}, {accumulator(like.dtype)}, {kind}>", grid, threads, args)
+
+
+def _wide(dtype: Any) -> str:
+    return "float64" if accumulator(dtype) == "double" else "float32"
+
+
+def _is_held(lines: Lines) -> bool:
+    """Whether a team holds a whole line."""
+    return lines.n <= HELD * (lines.threads // 32 if lines.inner > 1 else max(lines.threads, 32))
+
+
+def _cut(lines: Lines) -> tuple[str, int, int, int]:
+    """How long lines are cut: kind, blocks, parts, and the length of a part."""
+    kind = "IN_COLUMNS" if lines.inner > 1 else "IN_BLOCK"
+    blocks = ceil_div(lines.many, 32) if lines.inner > 1 else lines.many
+    span = HELD * (CUT_THREADS // 32 if lines.inner > 1 else CUT_THREADS)
+    parts = max(1, min(ceil_div(BLOCKS, blocks), ceil_div(lines.n, LEAST * span)))
+    part = ceil_div(ceil_div(lines.n, parts), span) * span
+    return kind, blocks, ceil_div(lines.n, part), part
+
+
+# ---------------------------------------------------------------- forward
+
+
+def _forward(
+    x: Any, weight: Any, bias: Any, axes: tuple, eps: Any, centered: bool, moments: dict | None
+) -> Any:
+    job = _job(x, axes, weight, bias) if isinstance(eps, float | int) else None
+    if job is None:
+        return NotImplemented
+    lines, form, empty = job.lines, job.form, library(x).empty
+    center, variance, inverse = (empty(lines.many, _wide(x.dtype)) for _ in range(3))
+    z = lines.new(x)
+    y = None if weight is None and bias is None else lines.new(x)
+    given = (lines.memory(x), job.weights(weight), job.weights(bias))
+    sizes, how = (lines.many, lines.n, lines.inner), (*form, float(eps), centered)
+    if _is_held(lines):
+        args = (*given, z, y, center, variance, inverse, *sizes, *how)
+        _run("norm_forward", x, lines.kind, lines.blocks, lines.threads, args)
+    else:
+        kind, blocks, parts, part = _cut(lines)
+        means, squares = empty((lines.many, parts), center.dtype), empty((lines.many, parts), center.dtype)
+        grid, made = (blocks, parts), (z, y, center, variance, inverse)
+        _run("norm_moments", x, kind, grid, CUT_THREADS, (given[0], means, squares, *sizes, part, centered))
+        _run("norm_apply", x, kind, grid, CUT_THREADS, (*given, means, squares, *made, *sizes, part, *how))
+    if moments is not None:
+        moments["mean"], moments["var"] = job.kept(center), job.kept(variance)
+    z = lines.back(z)
+    return z if y is None else lines.back(y), (z, job.kept(inverse))
+
+
+def normalise(
+    x: Any, weight: Any = None, bias: Any = None, *, axes: tuple, eps: float = 1e-5, moments: Any = None
+) -> Any:
+    """(x - mean) / sqrt(var + eps) * weight + bias, and (z, 1 / s) for the way back.
+
+    For 16-bit floats 1 / s and the moments are float32.
+    """
+    return _forward(x, weight, bias, axes, eps, True, moments)
+
+
+def rms_norm(x: Any, weight: Any = None, *, axes: tuple, eps: float) -> Any:
+    """x / sqrt(mean(x^2) + eps) * weight, and (z, 1 / s)."""
+    return _forward(x, weight, None, axes, eps, False, None)
+
+
+# ---------------------------------------------------------------- backward
+
+
+def _sums(g: Any, z: Any, lines: Lines, weight: Any = None, form: _Form | None = None) -> tuple:
+    """The sums of g w z and g w over each line, in parts (lines, parts); and the parts' length."""
+    if lines.kind == "IN_WARP":
+        kind, blocks, parts, part, threads = "IN_WARP", lines.blocks, 1, lines.n, lines.threads
+    else:
+        (kind, blocks, parts, part), threads = _cut(lines), CUT_THREADS
+    along, total = (library(g).empty((lines.many, parts), _wide(g.dtype)) for _ in range(2))
+    form = form or _Form(1, 1, 1, lines.n)
+    sizes = (lines.many, lines.n, lines.inner, part)
+    _run("norm_sums", g, kind, (blocks, parts), threads, (g, z, weight, along, total, *sizes, *form))
+    return along, total, part
+
+
+def _whole_sums(g: Any, z: Any, lines: Lines) -> list[Any]:
+    """The sums of g z and g over each line."""
+    along, total, _ = _sums(g, z, lines)
+    return [v.sum(axis=1) if v.shape[1] > 1 else v.reshape(-1) for v in (along, total)]
+
+
+def _teams(lines: Lines) -> tuple[int, int]:
+    """For sums by place: how many blocks take all lines in rounds, and how many rows of sums they leave."""
+    each = 4 if lines.kind == "IN_WARP" else 1  # teams of a block
+    blocks = max(1, min(lines.blocks // 4, BLOCKS // each))
+    blocks = blocks // 16 * 16 if blocks > 16 else blocks  # their rows are folded by 16s
+    return blocks, blocks * each
+
+
+def _folded(parts: Any, dtype: Any) -> Any:
+    """The sum of the rows of parts (teams, many), at first 16 sums of them if there are many."""
+    teams, many = parts.shape
+    outer = 16 if teams % 16 == 0 and teams >= 256 else 1
+    out = library(parts).empty((outer, many), parts.dtype if outer > 1 else dtype)
+    wide = "double" if parts.dtype.name == "float64" else "float"
+    threads = 32 * min(32, ceil_div(teams // outer, HELD))
+    grid, args = ceil_div(outer * many, 32), (parts, out, outer * many, teams // outer, many)
+    launch("norm", f"fold_columns<{ctype(out.dtype)}, {wide}>", grid, threads, args)
+    return _folded(out, dtype) if outer > 1 else out.reshape(-1)
+
+
+def _slopes_held(g: Any, z: Any, job: _Job, w: Any, inverse: Any, wanted: bool, centered: bool) -> tuple:
+    """gx, and the sums of g z and g that make the weights' gradients (None where others must)."""
+    lines, form = job.lines, job.form
+    empty, wide = library(g).empty, inverse.dtype
+    gx, along, total, parts, blocks = lines.new(g), None, None, None, lines.blocks
+    if wanted and form.row == 1:
+        along, total = empty(lines.many, wide), empty(lines.many, wide)
+    elif wanted and form.per == form.wrap == 1:
+        blocks, rows = _teams(lines)
+        parts = empty((rows, 2 * lines.n), wide)
+    args = (g, z, w, inverse, gx, along, total, parts, lines.many, lines.n, lines.inner, lines.blocks)
+    _run("norm_backward", g, lines.kind, blocks, lines.threads, (*args, *form, centered))
+    if parts is not None:
+        both = _folded(parts, g.dtype)
+        along, total = both[: lines.n], both[lines.n :]
+    return gx, along, total
+
+
+def _slopes_cut(g: Any, z: Any, job: _Job, w: Any, inverse: Any, wanted: bool, centered: bool) -> tuple:
+    """The same for long lines."""
+    lines, form = job.lines, job.form
+    parts_along, parts_total, part = _sums(g, z, lines, w, form)
+    gx, along, total = lines.new(g), None, None
+    if wanted and form.row == 1:
+        along, total = (library(g).empty(lines.many, inverse.dtype) for _ in range(2))
+    kind, blocks, parts, part = _cut(lines)
+    args = (g, z, w, inverse, parts_along, parts_total, gx, along, total, lines.many, lines.n, lines.inner)
+    _run("norm_slopes", g, kind, (blocks, parts), CUT_THREADS, (*args, part, *form, centered))
+    if wanted and form.per == form.wrap == lines.inner == 1 < form.row:  # columns of a matrix
+        along, total = _whole_sums(g, z, lines._replace(many=lines.n, n=lines.many, inner=lines.n))
+    return gx, along, total
+
+
+def _gradients(
+    g: Any, needs: tuple, weight: Any, bias: Any, saved: tuple, axes: tuple, centered: bool
+) -> Any:
+    """The gradients of x, weight and bias, those that are needed."""
+    z, inverse = saved
+    job = _job(z, axes, weight, bias) if g.shape == z.shape and g.dtype == z.dtype else None
+    if job is None or inverse.size != job.lines.many or inverse.ndim != z.ndim:
+        return NotImplemented
+    lines = job.lines
+    inverse = library(z).ascontiguousarray(inverse.transpose(lines.order)).reshape(-1)
+    inverse = inverse.astype(_wide(z.dtype), copy=False)
+    g, z, w = lines.memory(g), lines.memory(z), job.weights(weight)
+    slopes = _slopes_held if _is_held(lines) else _slopes_cut
+    gx, along, total = slopes(g, z, job, w, inverse, any(needs[1:]), centered)
+    arranged = job.gradient if along is None or job.form.row == 1 else job.placed
+    if along is None and any(needs[1:]):  # of every stretch of a line that shares a weight
+        form = job.form
+        along, total = _whole_sums(g, z, lines._replace(many=lines.many * form.row, n=form.per))
+    pairs = zip((along, total), (weight, bias), needs[1:], strict=False)
+    found = [arranged(sums, v) if needed else None for sums, v, needed in pairs]
+    return (lines.back(gx) if needs[0] else None, *found)
+
+
+def normalise_joint(g: Any, needs: tuple, weight: Any, bias: Any, saved: tuple, *, axes: tuple) -> Any:
+    """The gradients of x, weight and bias."""
+    return _gradients(g, needs, weight, bias, saved, axes, True)
+
+
+def rms_norm_joint(g: Any, needs: tuple, weight: Any, saved: tuple, *, axes: tuple) -> Any:
+    """The gradients of x and weight."""
+    return _gradients(g, needs, weight, None, saved, axes, False)
