@@ -3,24 +3,7 @@
 // So each thread computes the words it needs, four at a time, from nothing but their number: no state is read
 // or written, no order matters, and the bits are those of the CPU. The stream's place is given by value, or,
 // for a captured step, lies on the device as (key0, key1, start), where every replay finds the next one.
-#include "common.cuh"
-
-typedef unsigned long long Word;
-
-struct Block {
-    Word word[4];
-};
-
-__device__ inline Block philox(Word counter, Word k0, Word k1) {
-    Word c0 = counter, c1 = 0, c2 = 0, c3 = 0;
-    for (int round = 0; round < 10; round++) {
-        Word high0 = __umul64hi(0xD2E7470EE14C6C93ULL, c0), low0 = 0xD2E7470EE14C6C93ULL * c0;
-        Word high1 = __umul64hi(0xCA5A826395121157ULL, c2), low1 = 0xCA5A826395121157ULL * c2;
-        c0 = high1 ^ c1 ^ k0, c1 = low1, c2 = high0 ^ c3 ^ k1, c3 = low0;
-        k0 += 0x9E3779B97F4A7C15ULL, k1 += 0xBB67AE8584CAA73BULL;
-    }
-    return {{c0, c1, c2, c3}};
-}
+#include "philox.cuh"
 
 // A draw of words start, start + 1, ...: thread t has the block in which words 4 t - skip ... of the draw lie.
 struct Draw {
