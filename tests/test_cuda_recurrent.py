@@ -9,7 +9,7 @@ from minigrad import nn
 from minigrad.ops.recurrent import gru_sequence, lstm_sequence, rnn_sequence
 from minigrad_kernels.cuda import find, recurrent
 from minigrad_kernels.cuda.recurrent import Form, shared_bytes
-from minigrad_kernels.cuda.recurrent_way import Before, runs
+from minigrad_kernels.cuda.recurrent_way import Before, every, runs
 
 OPS = {"lstm_sequence": lstm_sequence, "gru_sequence": gru_sequence, "rnn_sequence": rnn_sequence}
 GATES = {"lstm_sequence": 4, "gru_sequence": 3, "rnn_sequence": 1}
@@ -21,7 +21,7 @@ FORMS = (Form("steps"), Form("tiles"), Form("walk", 1), Form("walk", 4))
 SHAPES = [
     ((5,) * 4, 3, 17, False, True), ((5,) * 4, 3, 17, True, True), ((1,), 1, 3, False, True), ((33,) * 2, 2, 1, True, False),
     ((6, 6, 5, 2, 2, 2, 1), 4, 18, False, True), ((6, 6, 5, 2, 2, 2, 1), 4, 18, True, True), ((3,) * 9, 2, 64, False, False),
-    ((5, 5, 3), 7, 80, True, True), ((2, 1), 3, 128, False, True),
+    ((5, 5, 3), 7, 78, True, True), ((2, 1), 3, 128, False, True),
 ]  # fmt: skip
 
 
@@ -167,7 +167,7 @@ def test_a_layer_learns_as_on_the_cpu_and_copies_nothing(stand_in, layer):
 
 
 def test_the_way_through_time():
-    rows = lambda way: [step.at + i for run in way for step in run.each() for i in range(step.batch)]
+    rows = lambda way: [step.at + i for step in every(way) for i in range(step.batch)]
     assert rows(runs((3, 3, 2, 1), False)) == list(range(9))
     assert rows(runs((3, 3, 2, 1), True)) == [8, 6, 7, 3, 4, 5, 0, 1, 2]
     assert [run.steps for run in runs((3, 3, 2, 1), True)] == [1, 1, 2]

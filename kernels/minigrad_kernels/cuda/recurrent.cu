@@ -63,6 +63,9 @@ __global__ void step_backward(const T* __restrict__ g, const T* __restrict__ gat
 // A number of each of the R sequences of a block, side by side: one load for all of them.
 template <int R> struct alignas(4 * R) Rows { float at[R]; };
 
+// Four of them, read 16 bytes at a time: all threads read the same, so what counts is how often.
+template <int R> struct alignas(16) Four { Rows<R> at[4]; };
+
 __host__ __device__ constexpr int padded(int width) { return (width + CHUNK - 1) / CHUNK * CHUNK; }
 
 // A column of the matrix at `from`, down numbers apart: `kept` in registers, the rest at `rest`, threads apart.
@@ -70,12 +73,14 @@ __device__ inline void load_column(float (&kept)[KEPT], float* rest, const float
                                    int threads) {
 #pragma unroll
     for (int k = 0; k < KEPT; ++k) kept[k] = k < width ? from[(long long)k * down] : 0.0f;
-    for (int k = KEPT; k < width; ++k) rest[(k - KEPT) * threads] = from[(long long)k * down];
+    for (int k = KEPT; k < (width + 3) / 4 * 4; ++k)
+        rest[(k - KEPT) * threads] = k < width ? from[(long long)k * down] : 0.0f;
 }
 
 // The column's product with v (padded with zeros), for R sequences at a time.
 template <int R>
 __device__ inline Rows<R> dot(const float (&kept)[KEPT], const float* rest, const Rows<R>* v, int width, int threads) {
+    const Four<R>* fours = reinterpret_cast<const Four<R>*>(v);
     Rows<R> sum;
 #pragma unroll
     for (int r = 0; r < R; ++r) sum.at[r] = 0.0f;
@@ -83,19 +88,24 @@ __device__ inline Rows<R> dot(const float (&kept)[KEPT], const float* rest, cons
     for (int start = 0; start < KEPT; start += CHUNK) {
         if (start < width) {  // the same for all threads
 #pragma unroll
-            for (int k = start; k < start + CHUNK; ++k) {
-                Rows<R> here = v[k];
+            for (int k = start; k < start + CHUNK; k += 4) {
+                Four<R> here = fours[k / 4];
 #pragma unroll
-                for (int r = 0; r < R; ++r) sum.at[r] += kept[k] * here.at[r];
+                for (int j = 0; j < 4; ++j)
+#pragma unroll
+                    for (int r = 0; r < R; ++r) sum.at[r] += kept[k + j] * here.at[j].at[r];
             }
         }
     }
-#pragma unroll 4
-    for (int k = KEPT; k < width; ++k) {
-        Rows<R> here = v[k];
-        float w = rest[(k - KEPT) * threads];
+#pragma unroll 2
+    for (int k = KEPT; k < width; k += 4) {
+        Four<R> here = fours[k / 4];
 #pragma unroll
-        for (int r = 0; r < R; ++r) sum.at[r] += w * here.at[r];
+        for (int j = 0; j < 4; ++j) {
+            float w = rest[(k - KEPT + j) * threads];
+#pragma unroll
+            for (int r = 0; r < R; ++r) sum.at[r] += w * here.at[j].at[r];
+        }
     }
     return sum;
 }

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from .launch import ceil_div, ctype, launch, library, packed
 from .linalg import linear_bias, matmul_into
 from .recurrent_tiles import tiles, tiles_back
-from .recurrent_way import Before, Run, runs
+from .recurrent_way import Before, Run, every, runs
 
 __all__ = [
     "INSTANCES", "Form", "form", "gru_sequence", "gru_sequence_joint", "lstm_sequence", "lstm_sequence_joint",
@@ -52,7 +52,7 @@ def shared_bytes(gates: int, width: int, sequences: int, backward: bool) -> int:
     """What a walking block keeps in shared memory: operands, sums, and the weights that registers do not."""
     padded = ceil_div(width, CHUNK) * CHUNK
     vectors = (gates if backward else 1) * padded + gates * width
-    return 4 * (sequences * vectors + max(0, width - KEPT) * gates * width)
+    return 4 * (sequences * vectors + max(0, ceil_div(width, 4) * 4 - KEPT) * gates * width)
 
 
 class Form(NamedTuple):
@@ -125,7 +125,7 @@ def steps(cell: str, way: tuple, gates: Any, w_hh: Any, biases: tuple, h: Any, c
     width = w_hh.shape[1]
     # The product is added to the sums of x where they lie; but a GRU's reset gate stands between the two.
     sums = library(gates).empty((len(h), gates.shape[1]), gates.dtype) if cell == "Gru" else None
-    for step in (step for run in way for step in run.each()):
+    for step in every(way):
         at, n = step.at, step.batch
         out, beta = (gates[at : at + n], 1.0) if sums is None else (sums[:n], 0.0)
         matmul_into(h[:n], w_hh.T, out, beta=beta)
@@ -164,7 +164,7 @@ def steps_back(
     """A launch and a product for each step."""
     d, beta = (d_ih, 0.0) if d_hh is None else (d_hh, 1.0)  # a GRU's gradient also goes past the product
     name, width = f"step_backward<{cell}, {ctype(g.dtype)}>", w_hh.shape[1]
-    for step in (step for run in reversed(way) for step in reversed(list(run.each()))):
+    for step in reversed(every(way)):
         at, n = step.at, step.batch
         args = (g, *past, d_ih, d_hh, dh, dc, at, step.before, step.carried, n, width)
         launch("recurrent", name, ceil_div(n * width, THREADS), THREADS, args)

@@ -6,6 +6,7 @@ from typing import Any
 
 from .launch import ceil_div, launch, library
 from .linalg import matmul_into
+from .recurrent_way import every
 
 __all__ = ["INSTANCES", "tiles", "tiles_back"]
 
@@ -34,7 +35,7 @@ def tiles(
     """
     w, width = by_unit(w_hh), w_hh.shape[1]
     states, across = gates if kept[0] is None else kept[0], ceil_div(w.size // width, COLUMNS)
-    for step in (step for run in way for step in run.each()):
+    for step in every(way):
         where = (step.at, step.before, step.carried, step.batch, width)
         args = (gates, w, *biases, states, initial, c, *kept, *where)
         grid = (across, ceil_div(step.batch, TALL))
@@ -45,7 +46,7 @@ def tiles_back(cell: str, way: tuple, args: tuple) -> None:
     """All steps backwards. args: those of tile_backward, but where it is to go."""
     w, d_ih, d_hh, dh = args[5:9]
     d, width, after, following = d_ih if d_hh is None else d_hh, w.shape[1], 0, 0
-    for step in (step for run in reversed(way) for step in reversed(list(run.each()))):
+    for step in reversed(every(way)):
         at, carried, n = step.at, step.carried, step.batch
         where = (at, step.before, carried, after, min(following, n), n, width)
         grid = (ceil_div(width, COLUMNS), ceil_div(n, TALL))

@@ -7,13 +7,13 @@ begin) on the way cut the walk into runs of steps with one number of sequences e
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 from .launch import library
 
-__all__ = ["Before", "Run", "runs"]
+__all__ = ["Before", "Run", "every", "runs"]
 
 
 class Run(NamedTuple):
@@ -25,13 +25,6 @@ class Run(NamedTuple):
     steps: int
     before: int  # the first row of the step before the first of them
     carried: int  # how many sequences go on from there; the others begin here
-
-    def each(self) -> Iterator[Run]:
-        """Its steps, a run each."""
-        at, before, carried = self.at, self.before, self.carried
-        for _ in range(self.steps):
-            yield Run(at, self.jump, self.batch, 1, before, carried)
-            at, before, carried = at + self.jump, at, self.batch
 
 
 @functools.lru_cache(maxsize=256)
@@ -57,20 +50,30 @@ def runs(sizes: tuple[int, ...], reverse: bool) -> tuple[Run, ...] | None:
     return tuple(found)
 
 
+@functools.lru_cache(maxsize=256)
+def every(way: tuple[Run, ...]) -> tuple[Run, ...]:
+    """The steps of all runs, a run each."""
+    found = []
+    for at, jump, batch, steps, before, carried in way:
+        for _ in range(steps):
+            found.append(Run(at, jump, batch, 1, before, carried))
+            at, before, carried = at + jump, at, batch
+    return tuple(found)
+
+
 class Before(Sequence):
     """The state that each step started from, in the walk's order: views, made when they are asked for."""
 
     def __init__(self, states: Any, initial: Any, way: tuple[Run, ...]) -> None:
         self.states, self.initial, self.way = states, initial, way
-        self.steps = [step for run in way for step in run.each()]
 
     def __len__(self) -> int:
-        return len(self.steps)
+        return sum(run.steps for run in self.way)
 
     def __getitem__(self, k: Any) -> Any:
         if isinstance(k, slice):
             return [self[i] for i in range(*k.indices(len(self)))]
-        step = self.steps[k]
+        step = every(self.way)[k]
         old = self.states[step.before : step.before + step.carried]
         new = self.initial[step.carried : step.batch]
         if not (step.carried and len(new)):
