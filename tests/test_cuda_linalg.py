@@ -372,6 +372,20 @@ def test_each_stream_has_a_workspace_that_stays(asked):
     assert len(set(used.values())) == 3
 
 
+def test_a_workspace_is_handed_over_to_who_captured_on_its_stream(asked):
+    import cupy
+
+    a, stream = on_gpu(numbers(3, 3)), cupy.cuda.Stream(non_blocking=True)
+    with stream:
+        linalg.matmul(a, a)
+        workspace = handle.hand_over(a.device.id, stream.ptr)
+        assert handle.hand_over(a.device.id, stream.ptr) is None
+        linalg.matmul(a, a)
+    if asked:
+        assert workspace.nbytes == 32 << 20 and asked.workspace != workspace.data.ptr
+    assert handle.hand_over(7, stream.ptr) is None
+
+
 def test_each_thread_has_a_handle_and_leaves_it_to_the_next(asked):
     if asked is None:
         pytest.skip("asks what the stand-in notes")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from . import cublas, precision
 from .cublas import TYPES, CublasError, HeuristicResult, Library
 
-__all__ = ["Gemm", "Handle", "handle", "warm_up"]
+__all__ = ["Gemm", "Handle", "hand_over", "handle", "warm_up"]
 
 PLANS = 2048  # of products, which a handle keeps
 
@@ -73,6 +73,12 @@ class Handle:
             self.library.call("cublasSetWorkspace_v2", self.handle, pointer, self.workspace_bytes)
             self.stream = stream
         return self
+
+    def hand_over(self, stream: int) -> Any:
+        """The workspace of a stream that will not be used again; None if it has none."""
+        if stream == self.stream:
+            self.stream = None
+        return self.workspaces.pop(stream, None)
 
     def gemm(self, g: Gemm, a: int, b: int, c: int, alpha: float = 1.0, beta: float = 0.0) -> None:
         """The product of the matrices at addresses a, b into the one at c."""
@@ -237,6 +243,16 @@ def handle(xp: Any, device: int) -> Handle:
         spare = _free.get(device)
         lease = _mine.leases[device] = _Lease(spare.pop() if spare else Handle(xp, device))
     return lease.handle.on_current_stream()
+
+
+def hand_over(device: int, stream: int) -> Any:
+    """The workspace that this thread's products used on a stream, no longer kept here; None if it has none.
+
+    For what captured a graph on a stream of its own: it keeps the workspace as long as the graph, and the
+    memory is free afterwards.
+    """
+    lease = _mine.leases.get(device)
+    return lease.handle.hand_over(stream) if lease else None
 
 
 def warm_up(xp: Any, device: int) -> None:
