@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad.engine.backend import as_dtype
 from minigrad.ops import conv as ops
+from minigrad.ops import fold
+from minigrad_kernels.cuda import columns
 from minigrad_kernels.cuda import conv as kernels
 
 QUICK = settings(
@@ -211,3 +213,49 @@ def test_the_order_of_threads_is_no_matter(stand_in, monkeypatch):
         made.append((kernels.conv(x, w, **HOW), kernels.conv_grad_w(g, x, w_shape=(6, 5, 3), **HOW)))
     for one, other in zip(*made, strict=True):
         np.testing.assert_array_equal(from_gpu(one), from_gpu(other))
+
+
+@pytest.mark.parametrize(
+    ("x_shape", "w_shape", "how"),
+    [
+        ((8, 5, 9, 7), (5, 1, 3, 3), settings_of(2, padding=1, groups=5)),
+        ((3, 4, 8, 9), (8, 1, 4, 2), settings_of(2, 2, ((1, 2), (0, 1)), 2, groups=4)),
+        ((4, 2, 5, 6, 4), (6, 1, 2, 3, 2), settings_of(3, 3, 2, groups=2)),
+        ((33, 3, 40), (3, 1, 5), settings_of(1, padding=2, groups=3)),
+        ((8, 2, 40, 40), (2, 1, 3, 3), settings_of(2, padding=1, groups=2)),  # several shares
+    ],
+)
+def test_depthwise(stand_in, monkeypatch, x_shape, w_shape, how):
+    monkeypatch.setattr(kernels, "_tile", None)  # it would be needed for a product
+    check_sizes(x_shape, w_shape, how)
+
+
+@pytest.mark.parametrize(("dtype", "batch"), [("float16", 8), ("bfloat16", 3)])
+def test_depthwise_in_sixteen_bits(stand_in, dtype, batch):
+    check_sizes((batch, 5, 9, 7), (5, 1, 3, 3), settings_of(2, 2, 1, groups=5), dtype)
+
+
+def check_columns(x_shape, how, dtype="float32", layout="last"):
+    x = numbers(0, x_shape, dtype, layout)
+    with mg.reference_mode():
+        y = fold.im2col(x, **how)
+        g = numbers(1, y.shape, dtype)
+        gx = fold.col2im(g.astype(np.float64), x_shape=x_shape, **how)
+    fast = columns.im2col(sent(x), **how)
+    same(fast, y, dtype)
+    np.testing.assert_array_equal(from_gpu(fast), y)
+    same(columns.col2im(sent(g), x_shape=x_shape, **how), gx, dtype)
+
+
+@given(convolutions())
+@QUICK
+def test_columns_and_back(stand_in, c):
+    x_shape, w_shape, how, layout = c
+    how = {name: value for name, value in how.items() if name != "groups"} | {"kernel": w_shape[2:]}
+    check_columns(x_shape, how, layout=layout)
+
+
+def test_columns_in_other_precisions(stand_in):
+    how = {"kernel": (3, 2), "stride": (2, 1), "padding": ((1, 0), (2, 2)), "dilation": (1, 2)}
+    for dtype, batch in (("float16", 8), ("float64", 4)):
+        check_columns((batch, 3, 6, 7), how, dtype)

@@ -43,6 +43,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "conv": ("conv", 0, "efE"), "conv_grad_x": ("conv", 0, "efE"), "conv_grad_w": ("conv", 0, "efE"),
     "normalise": ("norm", 0, "efEd"), "normalise.joint": ("norm", 0, "efEd"),
     "rms_norm": ("norm", 0, "efEd"), "rms_norm.joint": ("norm", 0, "efEd"),
+    "im2col": ("columns", 0, "efEd"), "col2im": ("columns", 0, "efEd"),
 }  # fmt: skip
 
 

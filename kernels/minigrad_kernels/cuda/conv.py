@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .conv_plan import Launch, plan_of
-from .launch import ceil_div, ctype, launch, library, packed
+from . import depthwise
+from .conv_plan import Launch, batch_last, plan_of, vector_of
+from .launch import ceil_div, ctype, launch, library
 from .precision import tf32
 
 __all__ = ["INSTANCES", "conv", "conv_grad_w", "conv_grad_x"]
@@ -74,29 +75,47 @@ def conv_grad_w(
     plan = plan_of(x.shape, w_shape, stride, padding, dilation, groups)
     if plan is None or not _alike(gy, x) or gy.shape != plan.y:
         return NotImplemented
-    lib, gy, x, job = library(x), _batch_last(gy), _batch_last(x), plan.forward
-    vector = _vector(gy, x)
+    lib, gy, x, job = library(x), batch_last(gy), batch_last(x), plan.forward
+    vector = vector_of(gy, x)
+    if _direct(w_shape, groups):
+        share = depthwise.share_of(job)
+        sums = lib.empty((ceil_div(job.columns, share), *w_shape), np.float32)
+        depthwise.weights(gy, x, sums, job, share, vector)
+        return _summed(sums, x.dtype)
     tile = _tile(vector == 1, job.rows, job.depth, job.groups * ceil_div(job.columns, 2048))
     tiles = ceil_div(job.rows, tile.rows) * ceil_div(job.depth, tile.columns)
     share = _share(job.columns, tiles * groups)
-    count = ceil_div(job.columns, share)
-    sums = lib.empty((count, *w_shape), np.float32)
+    sums = lib.empty((ceil_div(job.columns, share), *w_shape), np.float32)
     name = _instance("conv_weights", x, vector, tile)
-    launch("conv", name, (tiles, groups, count), tile.threads, (gy, x, sums, job.field, share))
-    if count == 1 and x.dtype == np.float32:
+    grid = (tiles, groups, len(sums))
+    launch("conv", name, grid, tile.threads, (gy, x, sums, job.field, share))
+    return _summed(sums, x.dtype)
+
+
+def _summed(sums: Any, dtype: Any) -> Any:
+    """The sum of all shares, rounded once."""
+    if len(sums) == 1 and dtype == np.float32:
         return sums[0]
-    gw = lib.empty(w_shape, x.dtype)
-    name = f"conv_sum_shares<{ctype(x.dtype)}>"
-    launch("conv", name, ceil_div(gw.size, 32), 256, (sums, gw, gw.size, count))
-    return gw
+    y = library(sums).empty(sums.shape[1:], dtype)
+    name = f"conv_sum_shares<{ctype(dtype)}>"
+    launch("conv", name, ceil_div(y.size, 32), 256, (sums, y, y.size, len(sums)))
+    return y
+
+
+def _direct(w_shape: tuple, groups: int) -> bool:
+    """Whether groups are so small that there is no product of matrices to speak of."""
+    return w_shape[1] == 1 and w_shape[0] <= depthwise.MOST_FILTERS * groups and w_shape[0] <= 65535
 
 
 def _gather(x: Any, w: Any, bias: Any, shape: tuple, jobs: tuple[Launch, ...]) -> Any:
     """conv_gather on batch-last memory; the result is a batch-first view, as the op's own is."""
-    lib, x = library(x), _batch_last(x)
+    lib, x = library(x), batch_last(x)
     w, bias = lib.ascontiguousarray(w), bias if bias is None else lib.ascontiguousarray(bias)
-    y, vector = lib.empty((*shape, x.shape[-1]), x.dtype), _vector(x)
+    y, vector = lib.empty((*shape, x.shape[-1]), x.dtype), vector_of(x)
     for job in jobs:
+        if _direct(w.shape, job.groups):
+            depthwise.gather(x, w, bias, y, job, vector)
+            continue
         tile = _tile(vector == 1, job.rows, job.columns, job.groups)
         grid = (ceil_div(job.rows, tile.rows) * ceil_div(job.columns, tile.columns), job.groups)
         name = _instance("conv_gather", x, vector, tile)
@@ -107,17 +126,6 @@ def _gather(x: Any, w: Any, bias: Any, shape: tuple, jobs: tuple[Launch, ...]) -
 def _alike(*arrays: Any) -> bool:
     """Whether all are of one dtype."""
     return all(a.dtype == arrays[0].dtype for a in arrays)
-
-
-def _batch_last(a: Any) -> Any:
-    """(N, C, ...) as contiguous (C, ..., N): mostly the memory it lies in already."""
-    return library(a).ascontiguousarray(a.transpose(*range(1, a.ndim), 0))
-
-
-def _vector(*arrays: Any) -> int:
-    """How many images a thread fetches at once: 16 bytes of them, or one."""
-    vector = 16 // arrays[0].dtype.itemsize
-    return 1 if arrays[0].shape[-1] % vector or not packed(*arrays) else vector
 
 
 @functools.lru_cache(maxsize=1024)

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .launch import ceil_div
+from .launch import ceil_div, library, packed
 
-__all__ = ["FIELD", "Launch", "Plan", "plan_of"]
+__all__ = ["FIELD", "Launch", "Plan", "batch_last", "plan_of", "vector_of"]
 
 MOST = 1 << 30  # columns or depth: they are counted in 32 bits
 KINDS = 64  # launches that the gradient in x may take; beyond that the text is as good
@@ -128,3 +128,14 @@ def _divisor(d: int) -> tuple[int, int, int]:
     """d with what a division by it multiplies with (conv_geometry.cuh)."""
     shift = (max(d, 1) - 1).bit_length()
     return d, ((1 << 32) * ((1 << shift) - d) // max(d, 1) + 1) % (1 << 32), shift
+
+
+def batch_last(a: Any) -> Any:
+    """(N, C, ...) as contiguous (C, ..., N): mostly the memory it lies in already."""
+    return library(a).ascontiguousarray(a.transpose(*range(1, a.ndim), 0))
+
+
+def vector_of(*arrays: Any) -> int:
+    """How many images a thread fetches at once: 16 bytes of them, or one."""
+    vector = 16 // arrays[0].dtype.itemsize
+    return 1 if arrays[0].shape[-1] % vector or not packed(*arrays) else vector
