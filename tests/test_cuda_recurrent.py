@@ -202,3 +202,23 @@ def test_a_state_that_lies_across_16_bytes_goes_step_by_step(stand_in):
     w, way, row = on_gpu(np.ones((576, 144), np.float32)), runs((1, 1), False), on_gpu(np.ones(145, np.float32))
     assert recurrent.chosen("Lstm", w, row[:144], way) == Form("tiles")
     assert recurrent.chosen("Lstm", w, row[1:], way) == Form("steps")
+
+
+@pytest.mark.parametrize("form", FORMS, indirect=True)
+@pytest.mark.parametrize(("name", "how"), [CELLS[1], CELLS[3]])
+def test_nan_stays_in_its_sequence(stand_in, form, name, how):
+    arrays = job(name, (6,) * 4, 3, 20, True)
+    arrays[0][6, 1], arrays[0][7, 0] = np.nan, np.inf
+    with mg.reference_mode():
+        expected = OPS[name](*map(mg.tensor, arrays), sizes=(6,) * 4, **how).numpy()
+    got = numbers(OPS[name](*(mg.tensor(a).to("cuda") for a in arrays), sizes=(6,) * 4, **how))
+    assert np.isnan(got[6:7]).all() and np.isfinite(got[8:12]).all()
+    close(got, expected)
+
+
+def test_only_what_is_needed(stand_in):
+    arrays = [mg.tensor(a).to("cuda") for a in job("lstm_sequence", (2, 2), 3, 8, True)]
+    arrays[0].requires_grad_()
+    arrays[6].requires_grad_()
+    lstm_sequence(*arrays, sizes=(2, 2)).sum().backward()
+    assert [a.grad is not None for a in arrays] == [True] + [False] * 5 + [True]

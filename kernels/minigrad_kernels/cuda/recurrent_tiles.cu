@@ -66,26 +66,28 @@ __global__ void tile_forward(float* gates, const float* __restrict__ w, const fl
                              int carried, int n, int width) {
     constexpr int GATES = Cell::GATES, OF_UNIT = Columns<GATES>::OF_UNIT, UNITS = COLUMNS / OF_UNIT;
     __shared__ float sums[TALL][COLUMNS];
-    const int t = threadIdx.x, from = blockIdx.y * TALL;
+    const int t = threadIdx.x, from = blockIdx.y * TALL, i = from + t / UNITS, u = blockIdx.x * UNITS + t % UNITS;
+    const bool mine = t < TALL * UNITS && i < n && u < width;  // one unit of one sequence, after the product
+    const long long e = static_cast<long long>(i) * width + u;
+    float x[GATES], add[GATES], of_h[GATES], state, keep;
+    if (mine) {  // on its way while the product is made
+        load_gates(x, gates, at + i, u, width);
+        load_bias(add, b_ih, u, width);
+        load_bias(of_h, b_hh, u, width);
+        state = c ? c[e] : row_of(states, before, i, carried, initial, n, width)[u];
+    }
     const float* rows[4];
 #pragma unroll
     for (int r = 0; r < 4; ++r) rows[r] = row_of(states, before, from + t / 4 % 2 * 4 + r, carried, initial, n, width);
     float sum = tile_product(rows, w, width, width * OF_UNIT, blockIdx.x * COLUMNS);
     if (t < TALL * COLUMNS) sums[t / COLUMNS][t % COLUMNS] = sum;
     __syncthreads();
-    const int i = from + t / UNITS, u = blockIdx.x * UNITS + t % UNITS;
-    if (t >= TALL * UNITS || i >= n || u >= width) return;
-    float x[GATES], add[GATES], of_h[GATES], keep;
-    load_gates(x, gates, at + i, u, width);
-    load_bias(add, b_ih, u, width);
-    load_bias(of_h, b_hh, u, width);
+    if (!mine) return;
 #pragma unroll
     for (int g = 0; g < GATES; ++g) {
         x[g] += add[g];
         of_h[g] += sums[t / UNITS][t % UNITS * OF_UNIT + g];
     }
-    long long e = static_cast<long long>(i) * width + u;
-    float state = c ? c[e] : row_of(states, before, i, carried, initial, n, width)[u];
     float now = Cell::forward(x, of_h, state, keep);
     store_unit(x, now, state, keep, at + i, u, width, gates, y, keeps, cells);
     if (c) c[e] = state;
@@ -100,18 +102,24 @@ __global__ void tile_backward(const float* __restrict__ g, const float* __restri
                               float* dh, float* dc, long long at, long long before, int carried, long long after,
                               int following, int n, int width) {
     constexpr int GATES = Cell::GATES;
-    const int t = threadIdx.x, from = blockIdx.y * TALL;
+    const int t = threadIdx.x, from = blockIdx.y * TALL, i = from + t / COLUMNS, u = blockIdx.x * COLUMNS + t % COLUMNS;
+    const bool mine = t < TALL * COLUMNS && i < n && u < width;
+    const long long e = static_cast<long long>(i) * width + u;
+    Past<GATES> past;
+    float through, of_c;
+    if (mine) {
+        past = load_past<GATES>(g, gates, keeps, states, initial, at, before, i, carried, u, width);
+        through = dh[e];
+        of_c = dc ? dc[e] : 0.0f;
+    }
     const float* rows[4];
 #pragma unroll
     for (int r = 0; r < 4; ++r)
         rows[r] = row_of(d_hh ? d_hh : d_ih, after, from + t / 4 % 2 * 4 + r, following, nullptr, n, width * GATES);
     float sum = tile_product(rows, w, width * GATES, width, blockIdx.x * COLUMNS);
-    const int i = from + t / COLUMNS, u = blockIdx.x * COLUMNS + t % COLUMNS;
-    if (t >= TALL * COLUMNS || i >= n || u >= width) return;
-    auto past = load_past<GATES>(g, gates, keeps, states, initial, at, before, i, carried, u, width);
-    long long e = static_cast<long long>(i) * width + u;
-    float d[GATES], last, of_c = dc ? dc[e] : 0.0f;
-    dh[e] = Cell::backward(past.a, past.kept, past.before, sum + dh[e] + past.g, of_c, d, last);
+    if (!mine) return;
+    float d[GATES], last;
+    dh[e] = Cell::backward(past.a, past.kept, past.before, sum + through + past.g, of_c, d, last);
     store_gates(d, d_ih, at + i, u, width);
     if (d_hh) {
         d[GATES - 1] = last;
