@@ -83,6 +83,49 @@ def test_convolution_batch_norm_pooling(stand_in):
     same(model, lambda p: mg.optim.SGD(p, lr=0.05, momentum=0.9), pictures)
 
 
+class Tokens(nn.Module):
+    def __init__(self, body, width):
+        super().__init__()
+        self.embedding, self.body, self.head = nn.Embedding(11, 8), body(), nn.Linear(width, 3)
+
+    def forward(self, x):
+        y = self.body(self.embedding(x))
+        return self.head((y[0] if isinstance(y, tuple) else y)[:, -1])
+
+
+def words(i):
+    rng = np.random.default_rng(i)
+    return rng.integers(0, 11, (3, 5)), rng.integers(0, 3, 3)
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_recurrent(stand_in, kind):
+    same(lambda: Tokens(lambda: kind(8, 6, batch_first=True), 6), lambda p: mg.optim.Adam(p, lr=0.05), words)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.3])
+def test_transformer(stand_in, p):
+    def body():
+        return nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, dropout=p, batch_first=True), 1)
+
+    same(lambda: Tokens(body, 8), lambda p: mg.optim.AdamW(p, lr=0.05), words)
+
+
+def test_clipped_gradients(stand_in):
+    def clipped(params):
+        optimiser = mg.optim.SGD(params, lr=0.5)
+        step, kept = optimiser.step, [p for g in optimiser.param_groups for p in g["params"]]
+
+        def clipping():
+            nn.utils.clip_grad_norm_(kept, 0.1)
+            step()
+
+        optimiser.step = clipping
+        return optimiser
+
+    same(mlp, clipped, rows)
+
+
 def test_another_shape_is_recorded_anew(stand_in):
     def data(i):
         x, y = rows(i)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..engine import op
+from ..engine.backend import Device
 from ..engine.backprop import pull
 from ..engine.node import Node
 from ..engine.tensor import Tensor, wrap
@@ -79,7 +80,7 @@ def alike(a: Any, b: Any) -> bool:
         same = isinstance(b, dict) and a.keys() == b.keys()
         # an array in a dict is what a forward puts there anew
         return same and all(is_array(a[k]) or alike(a[k], b[k]) for k in a)
-    if isinstance(a, Slot | int | float | complex | str | bytes | slice | np.dtype | np.generic):
+    if isinstance(a, Slot | int | float | complex | str | bytes | slice | np.dtype | np.generic | Device):
         return type(a) is type(b) and (a == b or a != a)
     return a is b
 

@@ -62,6 +62,9 @@ def words(xp: Any, key: tuple[int, int], start: int, n: int) -> Array:
         state = np.array([before >> 64 * i & MASK64 for i in range(4)], dtype=np.uint64)
         source = np.random.Philox(counter=state, key=np.array(key, dtype=np.uint64))
         return source.random_raw(n + skip)[skip:]
+    if hasattr(key, "dtype"):  # on the device, in a graph: a kernel reads it there
+        place = xp.concatenate([key, xp.full(1, start, np.uint64)])
+        return kernel("random_words", "cuda")(xp.empty(n, np.uint64), place=place)
     blocks = -(-(n + skip) // 4)
     counter = xp.arange(first, first + blocks, dtype=xp.uint64)
     return philox(xp, counter, key).reshape(-1)[skip : skip + n]
