@@ -220,3 +220,239 @@ def test_batch_norm_with_a_plain_average_does_not_wait(stand_in):
             assert not stand_in or not stand_in.ledger.transfers()
         found.append(layer.running_mean.cpu()._data)
     np.testing.assert_allclose(found[1], found[0], rtol=1e-5, atol=1e-7)
+
+
+# ---------------------------------------------------------------- devices
+
+
+def test_devices_are_numbered(stand_in):
+    if stand_in:
+        stand_in.settings.devices = 3
+    assert mg.cuda.is_available() and mg.cuda.device_count() >= 1
+    last = mg.cuda.device_count() - 1
+    x = mg.ones(2, device=f"cuda:{last}")
+    assert str(x.device) == f"cuda:{last}" and (x + x).device == x.device
+    with pytest.raises(TypeError, match=f"device: there is no 'cuda:{last + 1}'; the GPUs here end with 'cuda:{last}'"):
+        mg.ones(2, device=f"cuda:{last + 1}")
+    with mg.device(f"cuda:{last}"):
+        assert str(mg.zeros(3).device) == str(mg.tensor([1.0]).device) == str(mg.rand(2).device) == f"cuda:{last}"
+    assert mg.zeros(1).device.kind == mg.engine.backend.default_device().kind
+
+
+def test_tensors_move_between_gpus(stand_in):
+    if stand_in:
+        stand_in.settings.devices = 2
+    if mg.cuda.device_count() < 2:
+        pytest.skip("needs two GPUs")
+    w = mg.tensor([1.0, 2.0], device="cuda:0", requires_grad=True)
+    y = (w * 3.0).to("cuda:1")
+    (y * y).sum().backward()
+    assert str(y.device) == "cuda:1" and str(w.grad.device) == "cuda:0" and w.grad.tolist() == [18.0, 36.0]
+
+
+def test_the_current_gpu(stand_in):
+    if stand_in:
+        stand_in.settings.devices = 2
+    last = mg.cuda.device_count() - 1
+    try:
+        mg.cuda.set_device(last)
+        assert mg.cuda.current_device() == last and str(mg.device("cuda")) == f"cuda:{last}"
+        assert str(mg.ones(1, device="cuda").device) == f"cuda:{last}"
+    finally:
+        mg.cuda.set_device(0)
+    with mg.cuda.device(last):
+        assert mg.cuda.current_device() == last
+    assert mg.cuda.current_device() == 0
+    for wrong in ("cpu", last + 1):
+        with pytest.raises((ValueError, TypeError), match="cuda"):
+            mg.cuda.set_device(wrong)
+
+
+def test_what_a_gpu_is(stand_in):
+    told = mg.cuda.get_device_properties("cuda:0")
+    assert mg.cuda.get_device_name() == told.name and mg.cuda.get_device_capability(0) == (told.major, told.minor)
+    assert told.total_memory > 0 and told.multi_processor_count > 0 and mg.cuda.is_bf16_supported()
+    state = mg.cuda.get_rng_state()
+    a = mg.rand(3, device="cuda").tolist()
+    mg.cuda.set_rng_state(state)
+    assert mg.rand(3, device="cuda").tolist() == a
+
+
+def test_without_a_gpu_one_error_says_what_to_do():
+    if mg.cuda.is_available():
+        pytest.skip("there is one")
+    assert mg.cuda.device_count() == 0 and not mg.cuda.is_bf16_supported()
+    mg.cuda.synchronize()
+    mg.cuda.empty_cache()
+    mg.cuda.manual_seed(3)
+    asked = (
+        mg.cuda.current_device, mg.cuda.get_device_name, mg.cuda.memory_allocated, mg.cuda.mem_get_info, mg.cuda.Stream, mg.cuda.Event,
+        mg.cuda.current_stream, mg.cuda.reset_peak_memory_stats, mg.ones(1).pin_memory, lambda: mg.cuda.set_device(0),
+        lambda: mg.cuda.set_per_process_memory_fraction(0.5), lambda: mg.data.prefetch([]), lambda: mg.ones(1).to("cuda:1", non_blocking=True),
+    )  # fmt: skip
+    for question in asked:
+        with pytest.raises(TypeError, match="`minigrad doctor`"):
+            question()
+    assert len(list(mg.data.DataLoader(mg.data.TensorDataset(np.arange(3)), pin_memory=True))) == 3
+
+
+# ---------------------------------------------------------------- memory
+
+
+def test_memory_is_counted(stand_in):
+    mg.cuda.empty_cache()
+    before = mg.cuda.memory_allocated()
+    mg.cuda.reset_peak_memory_stats()
+    x = mg.zeros(1000, 256, device="cuda")
+    assert mg.cuda.memory_allocated() - before >= x.nbytes and mg.cuda.memory_reserved() >= mg.cuda.memory_allocated()
+    y = x + 1.0
+    peak = mg.cuda.max_memory_allocated()
+    assert peak - before >= x.nbytes + y.nbytes
+    del x, y
+    assert mg.cuda.max_memory_allocated() == peak and mg.cuda.memory_allocated() == before
+    free, total = mg.cuda.mem_get_info()
+    assert 0 < free <= total
+    assert mg.cuda.memory_stats()["allocated_bytes.all.peak"] == peak and "bytes.all.peak" in mg.cuda.memory_summary()
+    mg.cuda.reset_peak_memory_stats()
+    assert mg.cuda.max_memory_allocated() == mg.cuda.memory_allocated()
+
+
+@pytest.fixture
+def small(stand_in):
+    """A GPU of 64 MiB, or what there is."""
+    if stand_in:
+        stand_in.settings.memory = 64 << 20
+    mg.cuda.empty_cache()
+    return stand_in
+
+
+def test_out_of_memory_is_one_clear_error(small):
+    free = mg.cuda.mem_get_info()[0]
+    w = mg.ones(4, device="cuda", requires_grad=True)
+    optimiser = mg.optim.SGD([w], lr=0.1)
+    kept = mg.zeros(1 << 10, device="cuda")
+    with pytest.raises(mg.cuda.OutOfMemoryError) as raised:
+        loss = (mg.ones(1, free, device="cuda") * w.sum()).sum()
+        loss.backward()
+        optimiser.step()
+    told = str(raised.value)
+    assert "the GPU has no room for" in told and "test_cuda_backend.py:" in told and "Nothing was changed" in told
+    assert w.tolist() == [1.0] * 4 and w.grad is None and kept.sum().item() == 0.0
+    assert isinstance(raised.value, RuntimeError) and isinstance(raised.value, MemoryError)
+
+
+def test_the_op_that_found_no_room_is_named(small):
+    _, total = mg.cuda.mem_get_info()
+    mg.cuda.set_per_process_memory_fraction(0.25)
+    try:
+        n = int((total * 0.25 - mg.cuda.memory_allocated()) / 8 * 0.6)
+        x = mg.engine.tensor.wrap(mg.device("cuda").xp.empty(n, np.float64), None)
+        with pytest.raises(mg.cuda.OutOfMemoryError, match=r"^add: the GPU has no room for .* limited to .*"):
+            x + 1.0
+        del x
+        mg.zeros(8, device="cuda")
+    finally:
+        mg.cuda.set_per_process_memory_fraction(0.0)
+    with pytest.raises(ValueError, match=r"fraction=2"):
+        mg.cuda.set_per_process_memory_fraction(2)
+
+
+def test_what_is_free_goes_back_before_it_fails(small):
+    """Blocks that the pool holds for no array, of another stream, say, are given up and the array is made."""
+    xp = mg.device("cuda").xp
+    _, total = mg.cuda.mem_get_info()
+    mg.cuda.set_per_process_memory_fraction(0.25)
+    size = int(total * 0.25 * 0.6)
+    try:
+        with mg.cuda.stream(mg.cuda.Stream()):
+            held = xp.empty(size, np.uint8)
+            del held
+        assert xp.empty(size, np.uint8).nbytes == size
+    finally:
+        mg.cuda.set_per_process_memory_fraction(0.0)
+
+
+# ---------------------------------------------------------------- streams, pinned memory, prefetch
+
+
+def test_streams_and_events(stand_in):
+    s, x = mg.cuda.Stream(), mg.ones(8, device="cuda")
+    s.wait_stream(mg.cuda.current_stream())
+    start, end = mg.cuda.Event(enable_timing=True), mg.cuda.Event(enable_timing=True)
+    with mg.cuda.stream(s):
+        assert mg.cuda.current_stream() == s != mg.cuda.default_stream()
+        start.record()
+        y = x + 1.0
+        end.record()
+    end.wait()
+    end.synchronize()
+    assert end.query() and s.query() and start.elapsed_time(end) >= 0.0 and y.tolist() == [2.0] * 8
+    assert mg.cuda.current_stream() == mg.cuda.default_stream() and hash(s) == hash(s) and "cuda:0" in repr(s)
+    with mg.cuda.stream(None):
+        pass
+    with pytest.raises(ValueError, match="enable_timing=True"):
+        mg.cuda.Event().elapsed_time(end)
+    F.embedding(there([5]), mg.ones((2, 1), device="cuda"))
+    with pytest.raises(IndexError, match="got 5"):
+        mg.cuda.current_stream().synchronize()
+
+
+def test_pinned_memory(stand_in):
+    x = mg.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+    p = x.detach().pin_memory()
+    assert p.is_pinned() and not x.is_pinned() and p.pin_memory() is p and p.tolist() == x.tolist()
+    if stand_in:
+        stand_in.ledger.clear()
+    y = p.to("cuda", non_blocking=True)
+    assert not stand_in or [e.what for e in stand_in.ledger.transfers()] == ["memcpyAsync"]
+    assert y.tolist() == x.tolist() and p.T.to("cuda", non_blocking=True).tolist() == x.T.tolist()
+    assert x.to("cuda", "float64", True).dtype == np.float64
+    x.to("cuda", non_blocking=True).sum().backward()
+    assert x.grad.tolist() == [[1.0] * 3] * 2
+    with pytest.raises(TypeError, match="pin_memory: expected a tensor on the CPU, got one on cuda:0"):
+        y.pin_memory()
+
+
+def batches(workers=0, **how):
+    data = mg.data.TensorDataset(rows_of(0, 11, 3), np.arange(11))
+    return mg.data.DataLoader(data, batch_size=3, shuffle=True, generator=mg.engine.random.Generator(1), num_workers=workers, **how)
+
+
+@pytest.mark.parametrize("ahead, pin_memory, workers", [(1, False, 0), (2, True, 0), (2, True, 2), (9, True, 0)])
+def test_prefetched_batches_are_those_of_the_loader(stand_in, ahead, pin_memory, workers):
+    plain, wanted = batches(), mg.data.prefetch(batches(workers, pin_memory=pin_memory), "cuda", ahead)
+    assert len(wanted) == len(plain)
+    for _ in range(2):
+        for (x, i), (y, j) in zip(plain, wanted, strict=True):
+            assert y.device.kind == j.device.kind == "cuda"
+            assert x.tolist() == y.tolist() and i.tolist() == j.tolist()
+
+
+def test_nobody_waits_for_a_prefetched_batch(stand_in):
+    if not stand_in:
+        pytest.skip("counted by the stand-in")
+    loader = mg.data.prefetch(batches(pin_memory=True), "cuda")
+    for (x, _), (_, _) in zip(loader, loader, strict=False):
+        x * 2.0
+    seen = stand_in.ledger.all("h2d", "d2h", "sync")
+    assert {e.what for e in seen} == {"memcpyAsync"} and not stand_in.ledger.all("sync")
+
+
+def test_a_prefetch_knows_where_the_program_stands(stand_in):
+    loader = mg.data.prefetch(batches(), "cuda")
+    walk, first = iter(loader), []
+    for _ in range(2):
+        first.append(next(walk)[1].tolist())
+    state, rest = loader.state_dict(), [i.tolist() for _, i in walk]
+    again = mg.data.prefetch(batches(), "cuda")
+    again.load_state_dict(state)
+    assert [i.tolist() for _, i in again] == rest and state["position"] == 2
+    with pytest.raises(ValueError, match="ahead=0"):
+        mg.data.prefetch(batches(), "cuda", 0)
+
+
+def test_batches_of_any_structure_go_over(stand_in):
+    made = [{"x": mg.ones(2), "more": [mg.zeros(1), "word", 3]}, {"x": mg.ones(0), "more": (mg.ones(1, device="cuda"),)}]
+    for there_, here in zip(mg.data.prefetch(made, "cuda"), made, strict=True):
+        assert there_["x"].device.kind == "cuda" and there_["x"].tolist() == here["x"].tolist()
+        assert type(there_["more"]) is type(here["more"]) and there_["more"][1:] == here["more"][1:]

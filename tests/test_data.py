@@ -330,7 +330,6 @@ WRONG = [
     (ValueError, "batch_size=2.5", {"batch_size": 2.5}),
     (ValueError, "num_workers=-1", {"num_workers": -1}),
     (ValueError, "prefetch_factor=0", {"prefetch_factor": 0}),
-    (ValueError, "pin_memory", {"pin_memory": True}),
     (ValueError, "timeout", {"timeout": 5}),
     (ValueError, "worker_init_fn", {"worker_init_fn": print}),
     (ValueError, "multiprocessing_context", {"multiprocessing_context": "spawn"}),

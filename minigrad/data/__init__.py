@@ -13,6 +13,7 @@ from .dataset import (
 from .dataset import stack_items as default_collate
 from .datasets import MNIST, Digits, digits, mnist, read_idx
 from .loader import DataLoader
+from .prefetch import prefetch
 
 __all__ = [
     "MNIST",
@@ -27,6 +28,7 @@ __all__ = [
     "default_collate",
     "digits",
     "mnist",
+    "prefetch",
     "random_split",
     "read_idx",
     "transforms",

@@ -18,10 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from ..engine import gpu
 from ..engine import random as stream
 from ..engine.random import Generator
 from ..engine.tensor import Tensor
 from .dataset import IterableDataset, batches_of, stack_items
+from .prefetch import mapped
 
 BATCH, ITEM = 1, 2  # what a stream of random numbers is for: the last part of its key
 
@@ -32,8 +34,9 @@ class DataLoader:
     shuffle: a new order each epoch, from `generator` (a stream of the default seed otherwise). A dataset
     with `batch(indices, generator)` is asked for a whole batch at once, one with `item(index, generator)`
     for each item with random numbers of its own. Each `iter()` begins the next epoch from its start;
-    only `load_state_dict` goes on in the middle. Arguments that belong to processes or pinned memory
-    are refused: there are no processes.
+    only `load_state_dict` goes on in the middle. pin_memory: batches lie in page-locked memory, from which
+    a GPU copies while the program goes on (`prefetch` does both); without a GPU it changes nothing.
+    Arguments that belong to processes are refused: there are none.
 
     Raises ValueError for arguments that exclude each other and for an empty dataset; an item that
     fails raises RuntimeError naming its index, wherever it was read.
@@ -64,7 +67,7 @@ class DataLoader:
         persistent_workers: bool = False,
     ) -> None:
         refused = {
-            "pin_memory": pin_memory, "timeout": timeout, "worker_init_fn": worker_init_fn,
+            "timeout": timeout, "worker_init_fn": worker_init_fn,
             "multiprocessing_context": multiprocessing_context, "persistent_workers": persistent_workers,
         }  # fmt: skip
         for name, value in refused.items():
@@ -107,6 +110,7 @@ class DataLoader:
         self.sampler, self.batch_sampler, self.drop_last = sampler, batch_sampler, drop_last
         self.num_workers, self.prefetch_factor = num_workers, prefetch_factor or 2
         self.collate_fn = collate_fn or stack_items
+        self.pin_memory = bool(pin_memory) and gpu.cuda_is_available()
         self._whole = collate_fn is None and hasattr(dataset, "batch")
         self.generator = Generator(stream.initial_seed()) if generator is None else generator
         self.epoch = 0
@@ -177,14 +181,17 @@ class DataLoader:
         """What is to be done for each batch."""
         make = self._rows if self._whole else self._items
         for number in range(start, len(order)):
-            yield lambda number=number: make(order[number], epoch, number)
+            yield lambda number=number: self._placed(make(order[number], epoch, number))
 
     def _read(self, start: int) -> Iterator[Callable[[], Any]]:
         """Items of a stream, read here one after another; only putting them together is done elsewhere."""
         items = itertools.islice(iter(self.dataset), start * self.batch_size, None)
         while chunk := list(itertools.islice(items, self.batch_size)):
             if len(chunk) == self.batch_size or not self.drop_last:
-                yield lambda chunk=chunk: self.collate_fn(chunk)
+                yield lambda chunk=chunk: self._placed(self.collate_fn(chunk))
+
+    def _placed(self, batch: Any) -> Any:
+        return mapped(lambda t: t.pin_memory(), batch) if self.pin_memory else batch
 
     def _rows(self, indices: np.ndarray, epoch: int, number: int) -> tuple:
         """One batch, all rows at once."""

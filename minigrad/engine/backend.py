@@ -113,6 +113,19 @@ def set_default_device(name: str | Device) -> None:
     _defaults.device = chosen
 
 
+def current_gpu() -> int:
+    """The number of the GPU that "cuda" means in this thread."""
+    return _defaults.gpu
+
+
+def set_current_gpu(index: int) -> None:
+    """Let "cuda" mean that GPU, in this thread."""
+    at_device(index)
+    _defaults.gpu = index
+    if _defaults.device.kind == "cuda":
+        _defaults.device = Device(f"cuda:{index}")
+
+
 def xp_of(array: Array) -> ModuleType:
     """The library that `array` belongs to."""
     if isinstance(array, np.ndarray | np.generic):
@@ -274,9 +287,10 @@ def check_index(xp: ModuleType, op: str, index: Array, size: int, axis: int) -> 
         raise IndexError(f"{op}: index {bad} is out of range for axis {axis} of size {size}")
 
 
-def synchronize() -> None:
-    """Wait for the GPU, and hear what it found wrong; without one there is nothing to wait for."""
+def synchronize(index: int | None = None) -> None:
+    """Wait for a GPU, and hear what it found wrong; without one there is nothing to wait for."""
     cupy = loaded()
     if cupy is not None:
-        cupy.cuda.get_current_stream().synchronize()
+        with cupy.cuda.Device(current_gpu() if index is None else index) as there:
+            there.synchronize()
         flags.read()

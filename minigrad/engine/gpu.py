@@ -7,6 +7,7 @@ more. If that fails too, the error tells the op, the sizes and the ways out; not
 
 from __future__ import annotations
 
+import collections
 import gc
 import importlib
 import sys
@@ -14,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from . import callers
 
@@ -67,12 +70,18 @@ def loaded() -> ModuleType | None:
 def at_device(index: int) -> ModuleType:
     """CuPy, new arrays of this thread born on GPU number `index` from now on."""
     cupy = load_cupy()
-    if index >= _Process.devices:
-        last = _Process.devices - 1
-        raise TypeError(f"device: there is no 'cuda:{index}'; the GPUs here end with 'cuda:{last}'")
+    refuse_missing(index)
     if _Process.devices > 1 and cupy.cuda.runtime.getDevice() != index:
         cupy.cuda.Device(index).use()
     return cupy
+
+
+def refuse_missing(index: int) -> None:
+    """TypeError if there is no GPU of that number."""
+    load_cupy()
+    if index >= _Process.devices:
+        last = _Process.devices - 1
+        raise TypeError(f"device: there is no 'cuda:{index}'; the GPUs here end with 'cuda:{last}'")
 
 
 def cuda_is_available() -> bool:
@@ -146,3 +155,56 @@ def amount(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
         size /= 1024
     raise AssertionError
+
+
+# ---------------------------------------------------------------- pinned memory
+
+
+def pinned(array: np.ndarray) -> np.ndarray:
+    """A copy in page-locked memory, from which a GPU reads while Python goes on."""
+    load_cupy()
+    copy = library_of("cupyx").empty_pinned(array.shape, array.dtype)
+    copy[...] = array
+    return copy
+
+
+def is_pinned(array: Any) -> bool:
+    """True for an array in page-locked memory of CuPy's."""
+    at = array
+    while at is not None:
+        if type(at).__name__ == "PinnedMemoryPointer":
+            return True
+        at = at.obj if isinstance(at, memoryview) else getattr(at, "base", None)
+    return False
+
+
+_under_way: collections.deque[tuple[Any, np.ndarray]] = collections.deque()
+
+
+def sent(array: np.ndarray) -> Any:
+    """A copy on the current GPU, its bytes on their way: the current stream has them before it goes on.
+
+    Of pinned memory the host does not wait; what it writes there before the copy is done would go along.
+    """
+    cupy = load_cupy()
+    if not is_pinned(array) or not array.flags.c_contiguous:
+        tell("h2d", "non_blocking", array.nbytes)
+        return cupy.array(array)
+    there = cupy.empty(array.shape, array.dtype)
+    copy_to(there, array)
+    return there
+
+
+def copy_to(there: Any, array: np.ndarray) -> None:
+    """Let the current stream copy a pinned array to one of the GPU, both in C order; nobody waits."""
+    if not array.nbytes:
+        return
+    tell("h2d", "non_blocking", array.nbytes)
+    cupy = load_cupy()
+    runtime, stream = cupy.cuda.runtime, cupy.cuda.get_current_stream()
+    runtime.memcpyAsync(
+        there.data.ptr, array.ctypes.data, array.nbytes, runtime.memcpyHostToDevice, stream.ptr
+    )
+    while _under_way and _under_way[0][0].done:
+        _under_way.popleft()
+    _under_way.append((stream.record(), array))  # not given back to the pool before it has been read
