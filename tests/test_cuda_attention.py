@@ -215,6 +215,33 @@ def test_only_wanted_gradients_are_made(stand_in):
         close(from_gpu(xs[wanted].grad.data), plain[1 + wanted])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("causal", [False, True])
+def test_dropout_takes_the_bits_of_the_readable_text(stand_in, causal, dtype):
+    f = lambda q, k, v: attention(q, k, v, causal=causal, dropout_p=0.3, seed=(5, 2**63 + 7))
+    check(f, *[normal(2, n, width, dtype=dtype) for n, width in ((70, 16), (90, 16), (90, 24))])
+
+
+def test_a_seed_may_lie_on_the_device(stand_in):
+    from minigrad_kernels.cuda import attention as kernels
+
+    how = {"scale": None, "causal": False, "dropout_p": 0.4, "block_size": None}
+    x = [on_gpu(normal(2, 9, 4)) for _ in range(3)]
+    y, _ = kernels.attention(*x, seed=(3, 4), **how)
+    other, _ = kernels.attention(*x, seed=on_gpu(np.array([3, 4], np.uint64)), **how)
+    np.testing.assert_array_equal(from_gpu(y), from_gpu(other))
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0, 2.0**-40])
+def test_extreme_dropout(stand_in, p):
+    f = lambda q, k, v: attention(q, k, v, dropout_p=p, seed=(1, 2))
+    arrays = [normal(2, 9, 4) for _ in range(3)]
+    with mg.reference_mode():
+        plain = there_and_back(f, arrays)
+    for a, b in zip(there_and_back(f, [on_gpu(a) for a in arrays]), plain, strict=True):
+        close(from_gpu(a), b)
+
+
 def test_what_is_not_covered_is_left_to_the_readable_text(stand_in):
     from minigrad_kernels.cuda import attention as kernels
 

@@ -9,14 +9,17 @@
 template <typename T, int D>
 __global__ void __launch_bounds__(128) forward(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
                         const T* __restrict__ bias, const bool* __restrict__ mask, T* __restrict__ y,
-                        float* __restrict__ lse, Layout at, float scale, bool causal) {
+                        float* __restrict__ lse, const unsigned long long* __restrict__ seed,
+                        Layout at, float scale, bool causal) {
     constexpr int M = 64, N = 64, I = M / DOWN, J = N / ACROSS;
-    SHARED(float, kept);
-    float *walked = kept + M * PITCH<D>, *weights = walked + N * PITCH<D>;
+    SHARED(float, queries);
+    __shared__ unsigned char kept[M * N / 8];
+    float *walked = queries + M * PITCH<D>, *weights = walked + N * PITCH<D>;
     Job job(at.queries, M, causal);
     Scores<T> scores(at, job.item, bias, mask, scale, causal);
     k += at.k.item(job.item, at.inners), v += at.v.item(job.item, at.inners);
-    load_rows<T, M, D>(kept, q + at.q.item(job.item, at.inners), at.q.row, job.first, at.queries, at.depth);
+    Dropout dropout(at, job.item, seed);
+    load_rows<T, M, D>(queries, q + at.q.item(job.item, at.inners), at.q.row, job.first, at.queries, at.depth);
 
     float o[I][D / ACROSS] = {}, s[I][J], top[I], sum[I];
     for (int i = 0; i < I; i++) top[i] = -infinity(), sum[i] = 0;
@@ -24,8 +27,9 @@ __global__ void __launch_bounds__(128) forward(const T* __restrict__ q, const T*
     for (int first = 0; first < end; first += N) {
         __syncthreads();  // the values before have been read
         load_rows<T, N, D>(walked, k, at.k.row, first, at.keys, at.depth);
+        if (dropout.limit) dropout.draw<M, N>(kept, job.first, first);
         __syncthreads();
-        row_products<M, N, D>(s, kept, walked);
+        row_products<M, N, D>(s, queries, walked);
         scores(s, [&](int i, int) { return job.first + down() + DOWN * i; },
                [&](int, int j) { return first + across() + ACROSS * j; }, scores.cuts(job.first, first, N));
 #pragma unroll
@@ -42,6 +46,9 @@ __global__ void __launch_bounds__(128) forward(const T* __restrict__ q, const T*
 #pragma unroll
             for (int j = 0; j < J; j++) sum[i] += s[i][j] = expf(s[i][j] - shift);
         }
+        if (dropout.limit)
+            for (int i = 0; i < I; i++)
+                for (int j = 0; j < J; j++) s[i][j] *= dropout.keeps<N>(kept, down() + DOWN * i, across() + ACROSS * j);
         put_weights<M, N>(weights, s);
         __syncthreads();  // the keys have been read
         load_rows<T, N, D>(walked, v, at.v.row, first, at.keys, at.deep);
@@ -55,5 +62,5 @@ __global__ void __launch_bounds__(128) forward(const T* __restrict__ q, const T*
         int row = job.first + down() + DOWN * i;
         if (across() == 0 && row < at.queries) lse[job.item * at.queries + row] = finite_or_0(top[i]) + logf(whole);
     }
-    store_rows<T, M, D>(y + at.y.item(job.item, at.inners), at.y.row, job.first, at.queries, at.deep, o, 1.0f);
+    store_rows<T, M, D>(y + at.y.item(job.item, at.inners), at.y.row, job.first, at.queries, at.deep, o, at.up);
 }

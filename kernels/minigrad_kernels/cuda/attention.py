@@ -22,8 +22,11 @@ __all__ = ["INSTANCES", "attention", "attention_joint", "packed_attention", "pac
 TYPES, WIDTHS = ("float", "__half", "__nv_bfloat16"), (32, 64, 128)
 INSTANCES = tuple(f"forward<{t}, {width}>" for t in TYPES for width in WIDTHS)
 ROWS, THREADS = 64, 128  # queries (and keys) to a tile
-# As in attention_layout.cuh: (outer, inner, row, column) of q, k, v, bias, mask, y, g, dq, dk, dv; sizes.
-LAYOUT = np.dtype([("places", np.int64, (10, 4)), ("items", np.int64, 2), ("sizes", np.int32, 4)])
+# As in attention_layout.cuh: (outer, inner, row, column) of q, k, v, bias, mask, y, g, dq, dk, dv; ...
+LAYOUT = np.dtype([
+    ("places", np.int64, (10, 4)), ("items", np.int64, 2), ("seed", np.uint64, 2), ("sizes", np.int32, 4),
+    ("limit", np.uint32), ("up", np.float32),
+])  # fmt: skip
 
 
 # ---------------------------------------------------------------- arrays as memory
@@ -83,7 +86,7 @@ def _layout_of(sizes: tuple, lead: tuple, *arrays: tuple | None) -> Any:
     layout["places"][: len(arrays)] = [
         (*at, *s[-2:]) for at, s in zip(zip(outer[1:], inner[1:], strict=True), steps, strict=True)
     ]
-    layout["items"], layout["sizes"] = (outer[0] * inner[0], inner[0]), sizes
+    layout["items"], layout["sizes"], layout["up"] = (outer[0] * inner[0], inner[0]), sizes, 1
     in_eights = not any(d % 8 for i in range(len(arrays)) if i not in (3, 4) for d in layout["places"][i, :3])
     return layout, in_eights and not (sizes[2] % 8 or sizes[3] % 8)
 
@@ -97,11 +100,15 @@ def _steps(ndim: int, shape: tuple, strides: tuple, itemsize: int) -> tuple:
 # ---------------------------------------------------------------- one call
 
 
-def _fits(q: Any, k: Any, v: Any, bias: Any, mask: Any, dropout_p: float, block_size: Any) -> bool:
-    """Whether it is for the kernels: one dtype, heads up to 128, no dropout. What is wrong is not for us."""
+def _fits(q: Any, k: Any, v: Any, bias: Any, mask: Any, dropout_p: float, seed: Any, block_size: Any) -> bool:
+    """Whether it is for the kernels: one dtype, heads up to 128. What is wrong is not for us."""
     if min(q.ndim, k.ndim, v.ndim) < 2 or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
         return False
-    if dropout_p or not (block_size is None or (type(block_size) is int and block_size >= 1)):
+    if not (block_size is None or (type(block_size) is int and block_size >= 1)):
+        return False
+    if dropout_p and not (
+        0.0 < dropout_p < 1.0 and seed is not None and round(dropout_p * 2.0**32) < 1 << 32
+    ):
         return False
     try:
         lead = np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
@@ -124,7 +131,9 @@ def _spreads(shape: tuple, scores: tuple) -> bool:
 class Case:
     """One call's arrays, and what every kernel is told about them."""
 
-    def __init__(self, q: Any, k: Any, v: Any, bias: Any, mask: Any, scale: Any, causal: bool) -> None:
+    def __init__(
+        self, q: Any, k: Any, v: Any, bias: Any, mask: Any, scale: Any, causal: bool, p: float, seed: Any
+    ) -> None:
         self.q, self.k, self.v = _rowwise(q), _rowwise(k), _rowwise(v)
         self.bias, self.mask = [
             None if a is None else _rowwise(a.reshape((1,) * (2 - a.ndim) + a.shape)) for a in (bias, mask)
@@ -134,7 +143,10 @@ class Case:
         self.sizes = (self.queries, self.keys, q.shape[-1], v.shape[-1])
         self.width = next(width for width in WIDTHS if width >= max(self.sizes[2:]))
         self.scale = float(1.0 / math.sqrt(q.shape[-1]) if scale is None else scale)
-        self.causal = bool(causal)
+        self.causal, self.p = bool(causal), p
+        # Two whole numbers; in a captured step they may lie on the device.
+        on_device = hasattr(seed, "__cuda_array_interface__")
+        self.numbers, self.seed = (None, seed) if on_device else (seed, None)
         self.layout: Any = None
         self.in_eights = False  # rows (but of bias and mask) begin at whole 16 bytes, if the array does
 
@@ -142,6 +154,10 @@ class Case:
         """Lay out q, k, v, bias, mask and others; False where their leading axes are too many."""
         found = _layout(self.sizes, self.lead, self.q, self.k, self.v, self.bias, self.mask, *others)
         self.layout, self.in_eights = found or (None, False)
+        if found and self.p:
+            self.layout = self.layout.copy()
+            self.layout["limit"], self.layout["up"] = round(self.p * 2.0**32), 1.0 / (1.0 - self.p)
+            self.layout["seed"] = (0, 0) if self.numbers is None else self.numbers
         return found is not None
 
     @property
@@ -165,7 +181,7 @@ class Case:
             attention_mma.forward(self, _first_row(y), lse)
             return y, lse
         shared = 4 * (2 * ROWS * (width + 4) + ROWS * (ROWS + 16))
-        args = (*self.arrays, _first_row(y), lse, *self.settings)
+        args = (*self.arrays, _first_row(y), lse, self.seed, *self.settings)
         blocks = self.items * ceil_div(self.queries, ROWS)
         launch("attention", f"forward<{ctype(y.dtype)}, {width}>", blocks, THREADS, args, shared)
         return y, lse
@@ -191,9 +207,9 @@ def attention(
     dropout_p: float, seed: Any, block_size: Any,
 ) -> Any:  # fmt: skip
     """softmax(q k^T scale + bias) v."""
-    if not _fits(query, key, value, bias, mask, dropout_p, block_size):
+    if not _fits(query, key, value, bias, mask, dropout_p, seed, block_size):
         return NotImplemented
-    return Case(query, key, value, bias, mask, scale, causal).forward()
+    return Case(query, key, value, bias, mask, scale, causal, dropout_p, seed).forward()
 
 
 def attention_joint(
@@ -201,10 +217,10 @@ def attention_joint(
     scale: Any, causal: bool, dropout_p: float, seed: Any, block_size: Any,
 ) -> Any:  # fmt: skip
     """The gradients of query, key and value; that of a bias is left to the readable text."""
-    fits = _fits(query, key, value, bias, mask, dropout_p, block_size)
+    fits = _fits(query, key, value, bias, mask, dropout_p, seed, block_size)
     if needs[3] or isinstance(saved, tuple) or not fits:
         return NotImplemented
-    case = Case(query, key, value, bias, mask, scale, causal)
+    case = Case(query, key, value, bias, mask, scale, causal, dropout_p, seed)
     wanted = (needs[0], *[needs[1] or needs[2]] * 2)  # keys' and values' come from one walk
     arrays = (case.q, case.k, case.v)
     grads = [
@@ -232,11 +248,11 @@ def packed_attention_joint(
 ) -> Any:  # fmt: skip
     """The three gradients, written into one array where they belong."""
     parts = packed[0], packed[1], packed[2]
-    fits = _fits(*parts, bias, mask, dropout_p, block_size)
+    fits = _fits(*parts, bias, mask, dropout_p, seed, block_size)
     if needs[1] or isinstance(saved, tuple) or not fits:
         return NotImplemented
     grads = _like(_rowwise(packed), packed.shape)
     apart = grads[0], grads[1], grads[2]
-    if not Case(*parts, bias, mask, scale, causal).backward(g, y, saved, (True,) * 3, apart):
+    if not Case(*parts, bias, mask, scale, causal, dropout_p, seed).backward(g, y, saved, (True,) * 3, apart):
         return NotImplemented
     return grads, None, None

@@ -26,14 +26,16 @@ __global__ void along_rows(const T* __restrict__ g, const T* __restrict__ y, flo
 template <typename T, int D>
 __global__ void __launch_bounds__(128) query_gradient(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
                                const T* __restrict__ bias, const bool* __restrict__ mask, const T* __restrict__ g,
-                               const float* __restrict__ lse, const float* __restrict__ along, T* __restrict__ dq,
-                               Layout at, float scale, bool causal) {
+                               const float* __restrict__ lse, const float* __restrict__ along, const unsigned long long* __restrict__ seed,
+                               T* __restrict__ dq, Layout at, float scale, bool causal) {
     constexpr int M = KEPT<D>, N = WALKED, I = M / DOWN, J = N / ACROSS;
     SHARED(float, queries);
+    __shared__ unsigned char kept[M * N / 8];
     float *slopes = queries + M * PITCH<D>, *keys = slopes + M * PITCH<D>;
     float *values = keys + N * PITCH<D>, *weights = values + N * PITCH<D>;
     Job job(at.queries, M, causal);
     Scores<T> scores(at, job.item, bias, mask, scale, causal);
+    Dropout dropout(at, job.item, seed);
     k += at.k.item(job.item, at.inners), v += at.v.item(job.item, at.inners);
     load_rows<T, M, D>(queries, q + at.q.item(job.item, at.inners), at.q.row, job.first, at.queries, at.depth);
     load_rows<T, M, D>(slopes, g + at.g.item(job.item, at.inners), at.g.row, job.first, at.queries, at.deep);
@@ -49,6 +51,7 @@ __global__ void __launch_bounds__(128) query_gradient(const T* __restrict__ q, c
         __syncthreads();  // the keys before have been read
         load_rows<T, N, D>(keys, k, at.k.row, first, at.keys, at.depth);
         load_rows<T, N, D>(values, v, at.v.row, first, at.keys, at.deep);
+        if (dropout.limit) dropout.draw<M, N>(kept, job.first, first);
         __syncthreads();
         row_products<M, N, D>(s, queries, keys);
         row_products<M, N, D>(dp, slopes, values);
@@ -57,7 +60,10 @@ __global__ void __launch_bounds__(128) query_gradient(const T* __restrict__ q, c
 #pragma unroll
         for (int i = 0; i < I; i++)
 #pragma unroll
-            for (int j = 0; j < J; j++) s[i][j] = expf(s[i][j] - shift[i]) * (dp[i][j] - less[i]);
+            for (int j = 0; j < J; j++) {
+                if (dropout.limit) dp[i][j] *= at.up * dropout.keeps<N>(kept, down() + DOWN * i, across() + ACROSS * j);
+                s[i][j] = expf(s[i][j] - shift[i]) * (dp[i][j] - less[i]);
+            }
         put_weights<M, N>(weights, s);
         add_weighted<M, N, D>(sums, weights, keys);
     }
@@ -67,14 +73,16 @@ __global__ void __launch_bounds__(128) query_gradient(const T* __restrict__ q, c
 template <typename T, int D>
 __global__ void __launch_bounds__(128) key_gradients(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
                               const T* __restrict__ bias, const bool* __restrict__ mask, const T* __restrict__ g,
-                              const float* __restrict__ lse, const float* __restrict__ along, T* __restrict__ dk,
-                              T* __restrict__ dv, Layout at, float scale, bool causal) {
+                              const float* __restrict__ lse, const float* __restrict__ along, const unsigned long long* __restrict__ seed,
+                              T* __restrict__ dk, T* __restrict__ dv, Layout at, float scale, bool causal) {
     constexpr int M = KEPT<D>, N = WALKED, I = M / DOWN, J = N / ACROSS;
     SHARED(float, keys);
+    __shared__ unsigned char kept[M * N / 8];
     float *values = keys + M * PITCH<D>, *queries = values + M * PITCH<D>;
     float *slopes = queries + N * PITCH<D>, *weights = slopes + N * PITCH<D>;
     Job job(at.keys, M, false);
     Scores<T> scores(at, job.item, bias, mask, scale, causal);
+    Dropout dropout(at, job.item, seed);
     q += at.q.item(job.item, at.inners), g += at.g.item(job.item, at.inners);
     lse += job.item * at.queries, along += job.item * at.queries;
     load_rows<T, M, D>(keys, k + at.k.item(job.item, at.inners), at.k.row, job.first, at.keys, at.depth);
@@ -85,6 +93,7 @@ __global__ void __launch_bounds__(128) key_gradients(const T* __restrict__ q, co
         __syncthreads();  // the queries before have been read
         load_rows<T, N, D>(queries, q, at.q.row, first, at.queries, at.depth);
         load_rows<T, N, D>(slopes, g, at.g.row, first, at.queries, at.deep);
+        if (dropout.limit) dropout.draw<N, M>(kept, first, job.first);
         __syncthreads();
         row_products<M, N, D>(s, keys, queries);
         row_products<M, N, D>(dp, values, slopes);
@@ -96,8 +105,10 @@ __global__ void __launch_bounds__(128) key_gradients(const T* __restrict__ q, co
             float shift = row < at.queries ? lse[row] : 0.0f, less = row < at.queries ? along[row] : 0.0f;
 #pragma unroll
             for (int i = 0; i < I; i++) {
+                float keeps = dropout.limit ? dropout.keeps<M>(kept, across() + ACROSS * j, down() + DOWN * i) : 1.0f;
                 s[i][j] = expf(s[i][j] - shift);
-                dp[i][j] = s[i][j] * (dp[i][j] - less);
+                dp[i][j] = s[i][j] * (at.up * keeps * dp[i][j] - less);
+                s[i][j] *= keeps;
             }
         }
         put_weights<M, N>(weights, s);
@@ -106,5 +117,5 @@ __global__ void __launch_bounds__(128) key_gradients(const T* __restrict__ q, co
         add_weighted<M, N, D>(key_sums, weights, queries);
     }
     store_rows<T, M, D>(dk + at.dk.item(job.item, at.inners), at.dk.row, job.first, at.keys, at.depth, key_sums, scale);
-    store_rows<T, M, D>(dv + at.dv.item(job.item, at.inners), at.dv.row, job.first, at.keys, at.deep, value_sums, 1.0f);
+    store_rows<T, M, D>(dv + at.dv.item(job.item, at.inners), at.dv.row, job.first, at.keys, at.deep, value_sums, at.up);
 }

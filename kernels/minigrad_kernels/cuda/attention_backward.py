@@ -25,7 +25,7 @@ def gradients(case: Any, g: Any, y: Any, lse: Any, needs: tuple, grads: tuple) -
     per_block = THREADS // 32
     blocks, args = ceil_div(rows, per_block), (g, y, along, case.layout)
     launch("attention_backward", f"along_rows<{kind}>", blocks, THREADS, args)
-    given = (*case.arrays, g, lse, along)
+    given = (*case.arrays, g, lse, along, case.seed)
     if attention_mma.usable(case, g):
         attention_mma.gradients(case, given, needs, grads)
         return

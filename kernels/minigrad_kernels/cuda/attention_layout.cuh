@@ -2,7 +2,7 @@
 //
 // Leading axes are two, `outer` and `inner`; a distance of 0 repeats a matrix (a bias for all heads, a key for a
 // group of queries). So heads are read where a projection has left them, and nothing is copied.
-#include "common.cuh"
+#include "philox.cuh"
 
 struct Place {
     long long outer, inner, row, column;  // distances in elements
@@ -14,7 +14,10 @@ struct Place {
 struct Layout {
     Place q, k, v, bias, mask, y, g, dq, dk, dv;
     long long items, inners;
+    Word key0, key1;                 // the dropout bits' stream
     int queries, keys, depth, deep;  // depth: of queries and keys; deep: of values
+    unsigned limit;                  // draws below it are dropped
+    float up;                        // what survivors are multiplied by
 };
 
 __device__ inline float infinity() { return __int_as_float(0x7f800000); }
@@ -55,6 +58,34 @@ template <typename T> struct Scores {
             s[i][j] -= infinity();
         if (cut) EACH s[i][j] = key(i, j) >= keys ? -infinity() : causal && key(i, j) > query(i, j) ? s[i][j] - infinity() : s[i][j];
 #undef EACH
+    }
+};
+
+// Which weights dropout leaves, as bits that are a function of the seed and a weight's place: 32 random bits each,
+// the columns of 64 keys together in the stream, row by row. A block of Philox decides on 8 keys of a row.
+struct Dropout {
+    Word key0, key1;
+    long long rows, row;  // rows: of all items; row: the item's first
+    unsigned limit;
+
+    __device__ Dropout(const Layout& at, long long item, const Word* seed)
+        : key0(seed ? seed[0] : at.key0), key1(seed ? seed[1] : at.key1), rows(at.items * at.queries),
+          row(item * at.queries), limit(at.limit) {}
+
+    // The bits of ROWS queries and KEYS keys (8 to a byte), by all threads: to be seen after a barrier.
+    template <int ROWS, int KEYS> __device__ void draw(unsigned char* kept, int query, int key) const {
+        for (int i = threadIdx.x; i < ROWS * KEYS / 8; i += blockDim.x) {
+            int j = key + i % (KEYS / 8) * 8;
+            Block drawn = philox((j / 64 * rows + row + query + i / (KEYS / 8)) * 8 + j % 64 / 8, key0, key1);
+            unsigned char byte = 0;
+            for (int bit = 0; bit < 8; bit++)
+                byte |= (static_cast<unsigned>(drawn.word[bit / 2] >> bit % 2 * 32) >= limit) << bit;
+            kept[i] = byte;
+        }
+    }
+
+    template <int KEYS> __device__ static float keeps(const unsigned char* kept, int query, int key) {
+        return kept[query * (KEYS / 8) + key / 8] >> key % 8 & 1;
     }
 };
 

@@ -9,13 +9,16 @@ template <int D> constexpr int WALKED = D > 64 ? 32 : 64;  // rows of a tile tha
 template <typename T, int D>
 __global__ void __launch_bounds__(128) mma_forward(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
                             const T* __restrict__ bias, const bool* __restrict__ mask, T* __restrict__ y,
-                            float* __restrict__ lse, Layout at, float scale, bool causal) {
+                            float* __restrict__ lse, const unsigned long long* __restrict__ seed,
+                            Layout at, float scale, bool causal) {
 #if HAS_MMA
     constexpr int MT = 2, M = WARPS * 16 * MT, N = WALKED<D>;
     SHARED(T, queries);
+    __shared__ unsigned char kept[M * N / 8];
     T *keys = queries + M * PITCH<D>, *values = keys + N * PITCH<D>;
     Job job(at.queries, M, causal);
     Scores<T> scores(at, job.item, bias, mask, scale, causal, LOG2_E);
+    Dropout dropout(at, job.item, seed);
     k += at.k.item(job.item, at.inners), v += at.v.item(job.item, at.inners);
     copy_rows<T, M, D>(queries, q + at.q.item(job.item, at.inners), at.q.row, job.first, at.queries, at.depth);
     copy_rows<T, N, D>(keys, k, at.k.row, 0, at.keys, at.depth);
@@ -30,6 +33,7 @@ __global__ void __launch_bounds__(128) mma_forward(const T* __restrict__ q, cons
         __syncthreads();  // the keys have come, the values before have been read
         copy_rows<T, N, D>(values, v, at.v.row, first, at.keys, at.deep);
         cp_async_commit();
+        if (dropout.limit) dropout.draw<M, N>(kept, job.first, first);
         row_products<T, MT, N, D>(s, queries, row, keys);
 #pragma unroll
         for (int m = 0; m < MT; m++) {
@@ -57,6 +61,14 @@ __global__ void __launch_bounds__(128) mma_forward(const T* __restrict__ q, cons
         __syncthreads();  // the values have come, the keys have been read
         if (first + N < end) copy_rows<T, N, D>(keys, k, at.k.row, first + N, at.keys, at.depth);
         cp_async_commit();
+        if (dropout.limit)
+#pragma unroll
+            for (int m = 0; m < MT; m++)
+#pragma unroll
+                for (int n = 0; n < N / 8; n++)
+#pragma unroll
+                    for (int i = 0; i < 4; i++)
+                        s[m][n][i] *= dropout.keeps<N>(kept, row + 16 * m + group() + i / 2 * 8, 8 * n + pair() + i % 2);
         add_weighted<T, MT, N, D>(o, s, values);
     }
 #pragma unroll
@@ -72,7 +84,7 @@ __global__ void __launch_bounds__(128) mma_forward(const T* __restrict__ q, cons
             int own = job.first + row + 16 * m + group() + 8 * h;
             if (pair() == 0 && own < at.queries) lse[job.item * at.queries + own] = finite_or_0(top[m][h]) * LN_2 + logf(whole);
         }
-    store_rows<T, MT, D>(y + at.y.item(job.item, at.inners), at.y.row, job.first + row, at.queries, at.deep, o, 1.0f);
+    store_rows<T, MT, D>(y + at.y.item(job.item, at.inners), at.y.row, job.first + row, at.queries, at.deep, o, at.up);
 #endif
 }
 
@@ -83,23 +95,27 @@ constexpr int KEPT = WARPS * 16;
 template <typename T, int D>
 __global__ void __launch_bounds__(128) mma_query_gradient(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
                                    const T* __restrict__ bias, const bool* __restrict__ mask, const T* __restrict__ g,
-                                   const float* __restrict__ lse, const float* __restrict__ along, T* __restrict__ dq,
-                                   Layout at, float scale, bool causal) {
+                                   const float* __restrict__ lse, const float* __restrict__ along, const unsigned long long* __restrict__ seed,
+                                   T* __restrict__ dq, Layout at, float scale, bool causal) {
 #if HAS_MMA
     constexpr int M = KEPT, N = WALKED<D>;
     SHARED(T, queries);
+    __shared__ unsigned char kept[2][M * N / 8];
     T *slopes = queries + M * PITCH<D>, *places = slopes + M * PITCH<D>;
     Job job(at.queries, M, causal);
     Scores<T> scores(at, job.item, bias, mask, scale, causal, LOG2_E);
+    Dropout dropout(at, job.item, seed);
     k += at.k.item(job.item, at.inners), v += at.v.item(job.item, at.inners);
-    auto fetch = [&](T* keys, int first) {
+    auto fetch = [&](int turn, int first) {
+        T* keys = places + turn * 2 * N * PITCH<D>;
         copy_rows<T, N, D>(keys, k, at.k.row, first, at.keys, at.depth);
         copy_rows<T, N, D>(keys + N * PITCH<D>, v, at.v.row, first, at.keys, at.deep);
         cp_async_commit();
+        if (dropout.limit) dropout.draw<M, N>(kept[turn], job.first, first);
     };
     copy_rows<T, M, D>(queries, q + at.q.item(job.item, at.inners), at.q.row, job.first, at.queries, at.depth);
     copy_rows<T, M, D>(slopes, g + at.g.item(job.item, at.inners), at.g.row, job.first, at.queries, at.deep);
-    fetch(places, 0);
+    fetch(0, 0);
 
     int row = threadIdx.x / WARP * 16;
     int own = job.first + row;
@@ -115,7 +131,7 @@ __global__ void __launch_bounds__(128) mma_query_gradient(const T* __restrict__ 
         T *keys = places + turn * 2 * N * PITCH<D>, *values = keys + N * PITCH<D>;
         cp_async_wait<0>();
         __syncthreads();  // this pair has come, the one before has been read
-        if (first + N < end) fetch(places + (turn ^ 1) * 2 * N * PITCH<D>, first + N);
+        if (first + N < end) fetch(turn ^ 1, first + N);
         row_products<T, 1, N, D>(s, queries, row, keys);
         row_products<T, 1, N, D>(dp, slopes, row, values);
         scores(s[0], [&](int, int i) { return own + group() + i / 2 * 8; },
@@ -123,7 +139,11 @@ __global__ void __launch_bounds__(128) mma_query_gradient(const T* __restrict__ 
 #pragma unroll
         for (int n = 0; n < N / 8; n++)
 #pragma unroll
-            for (int i = 0; i < 4; i++) s[0][n][i] = exp2_approx(s[0][n][i] - shift[i / 2]) * (dp[0][n][i] - less[i / 2]);
+            for (int i = 0; i < 4; i++) {
+                if (dropout.limit)
+                    dp[0][n][i] *= at.up * dropout.keeps<N>(kept[turn], row + group() + i / 2 * 8, 8 * n + pair() + i % 2);
+                s[0][n][i] = exp2_approx(s[0][n][i] - shift[i / 2]) * (dp[0][n][i] - less[i / 2]);
+            }
         add_weighted<T, 1, N, D>(sums, s, keys);
     }
     store_rows<T, 1, D>(dq + at.dq.item(job.item, at.inners), at.dq.row, own, at.queries, at.depth, sums, scale);
@@ -133,21 +153,25 @@ __global__ void __launch_bounds__(128) mma_query_gradient(const T* __restrict__ 
 template <typename T, int D>
 __global__ void __launch_bounds__(128) mma_key_gradients(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
                                   const T* __restrict__ bias, const bool* __restrict__ mask, const T* __restrict__ g,
-                                  const float* __restrict__ lse, const float* __restrict__ along, T* __restrict__ dk,
-                                  T* __restrict__ dv, Layout at, float scale, bool causal) {
+                                  const float* __restrict__ lse, const float* __restrict__ along, const unsigned long long* __restrict__ seed,
+                                  T* __restrict__ dk, T* __restrict__ dv, Layout at, float scale, bool causal) {
 #if HAS_MMA
     constexpr int M = KEPT, N = WALKED<D>;
     SHARED(T, keys);
+    __shared__ unsigned char kept[2][M * N / 8];
     T *values = keys + M * PITCH<D>, *places = values + M * PITCH<D>;
     float* rows = reinterpret_cast<float*>(places + 4 * N * PITCH<D>);  // lse and along of the queries, in turns
     Job job(at.keys, M, false);
     Scores<T> scores(at, job.item, bias, mask, scale, causal, LOG2_E);
+    Dropout dropout(at, job.item, seed);
     q += at.q.item(job.item, at.inners), g += at.g.item(job.item, at.inners);
     lse += job.item * at.queries, along += job.item * at.queries;
-    auto fetch = [&](T* queries, int first) {
+    auto fetch = [&](int turn, int first) {
+        T* queries = places + turn * 2 * N * PITCH<D>;
         copy_rows<T, N, D>(queries, q, at.q.row, first, at.queries, at.depth);
         copy_rows<T, N, D>(queries + N * PITCH<D>, g, at.g.row, first, at.queries, at.deep);
         cp_async_commit();
+        if (dropout.limit) dropout.draw<N, M>(kept[turn], first, job.first);
     };
     // Thread i < N brings lse of row i, thread N + i `along`: into a register first, as memory takes its time.
     auto number = [&](int first) {
@@ -158,7 +182,7 @@ __global__ void __launch_bounds__(128) mma_key_gradients(const T* __restrict__ q
     int start = causal ? job.first : 0;
     copy_rows<T, M, D>(keys, k + at.k.item(job.item, at.inners), at.k.row, job.first, at.keys, at.depth);
     copy_rows<T, M, D>(values, v + at.v.item(job.item, at.inners), at.v.row, job.first, at.keys, at.deep);
-    fetch(places, start);
+    fetch(0, start);
     if (threadIdx.x < 2 * N) rows[threadIdx.x] = number(start);
 
     int row = threadIdx.x / WARP * 16, turn = 0;
@@ -168,7 +192,7 @@ __global__ void __launch_bounds__(128) mma_key_gradients(const T* __restrict__ q
         T *queries = places + turn * 2 * N * PITCH<D>, *slopes = queries + N * PITCH<D>;
         cp_async_wait<0>();
         __syncthreads();  // this pair has come, the one before has been read
-        if (first + N < at.queries) fetch(places + (turn ^ 1) * 2 * N * PITCH<D>, first + N);
+        if (first + N < at.queries) fetch(turn ^ 1, first + N);
         float next = number(first + N);
         row_products<T, 1, N, D>(s, keys, row, queries);
         row_products<T, 1, N, D>(dp, values, row, slopes);
@@ -180,8 +204,10 @@ __global__ void __launch_bounds__(128) mma_key_gradients(const T* __restrict__ q
 #pragma unroll
             for (int i = 0; i < 4; i++) {
                 int j = 8 * n + pair() + i % 2;
+                float keeps = dropout.limit ? dropout.keeps<M>(kept[turn], j, row + group() + i / 2 * 8) : 1.0f;
                 s[0][n][i] = exp2_approx(s[0][n][i] - shift[j]);
-                dp[0][n][i] = s[0][n][i] * (dp[0][n][i] - less[j]);
+                dp[0][n][i] = s[0][n][i] * (at.up * keeps * dp[0][n][i] - less[j]);
+                s[0][n][i] *= keeps;
             }
         add_weighted<T, 1, N, D>(value_sums, s, slopes);
         add_weighted<T, 1, N, D>(key_sums, dp, queries);
@@ -189,6 +215,6 @@ __global__ void __launch_bounds__(128) mma_key_gradients(const T* __restrict__ q
     }
     cp_async_wait<0>();
     store_rows<T, 1, D>(dk + at.dk.item(job.item, at.inners), at.dk.row, own, at.keys, at.depth, key_sums, scale);
-    store_rows<T, 1, D>(dv + at.dv.item(job.item, at.inners), at.dv.row, own, at.keys, at.deep, value_sums, 1.0f);
+    store_rows<T, 1, D>(dv + at.dv.item(job.item, at.inners), at.dv.row, own, at.keys, at.deep, value_sums, at.up);
 #endif
 }

@@ -38,7 +38,9 @@ def forward(case: Any, y: Any, lse: Any) -> None:
     """Write the output, and log sum e^s of each row."""
     kernel, blocks = f"mma_forward<{ctype(y.dtype)}, {case.width}>", case.items * ceil_div(case.queries, ROWS)
     shared = 2 * (ROWS + 2 * _walked(case.width)) * (case.width + 8)
-    launch("attention_mma", kernel, blocks, THREADS, (*case.arrays, y, lse, *case.settings), shared)
+    launch(
+        "attention_mma", kernel, blocks, THREADS, (*case.arrays, y, lse, case.seed, *case.settings), shared
+    )
 
 
 def gradients(case: Any, given: tuple, needs: tuple, grads: tuple) -> None:

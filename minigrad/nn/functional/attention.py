@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ...engine import random as stream
 from ...engine.backend import is_float
+from ...engine.live import live
 from ...engine.recording import effect
 from ...engine.tensor import Tensor
 from ...ops.attention import attention, attention_weights
@@ -24,10 +27,13 @@ __all__ = [
 
 
 @effect
-def _fresh_seed() -> tuple[int, int]:
-    """A name for one call's dropout bits, drawn from the default stream."""
-    first, second = stream.default_generator.bits(2)
-    return int(first), int(second)
+def _fresh_seed() -> Any:
+    """A name for one call's dropout bits, drawn from the default stream: two whole numbers.
+
+    While a CUDA graph is captured they lie on the device, anew for every replay.
+    """
+    seed = live(lambda: stream.default_generator.bits(2), (2,), np.uint64)
+    return (int(seed[0]), int(seed[1])) if isinstance(seed, np.ndarray) else seed
 
 
 def scaled_dot_product_attention(
