@@ -44,6 +44,8 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "normalise": ("norm", 0, "efEd"), "normalise.joint": ("norm", 0, "efEd"),
     "rms_norm": ("norm", 0, "efEd"), "rms_norm.joint": ("norm", 0, "efEd"),
     "im2col": ("columns", 0, "efEd"), "col2im": ("columns", 0, "efEd"),
+    "max_pool": ("pool", 0, "efEd"), "window_put": ("pool", 0, "efEd"),
+    "window_sum": ("pool", 0, "efEd"), "window_spread": ("pool", 0, "efEd"),
 }  # fmt: skip
 
 
