@@ -18,6 +18,13 @@ QUICK = settings(
 )
 
 
+@pytest.fixture(autouse=True)
+def one_tile(monkeypatch):
+    """The tile of all sizes is the smallest, where a test does not choose another: each is compiled on its own."""
+    choice = kernels._choice
+    monkeypatch.setattr(kernels, "_choice", lambda *sizes: (kernels.SCALAR, choice(*sizes)[1]))
+
+
 def numbers(seed, shape, dtype="float32", layout="last"):
     """Numbers of that dtype: batch last in memory, batch first, or every second channel of a larger array."""
     rng = np.random.default_rng(seed)
@@ -96,9 +103,26 @@ def test_larger_layers(stand_in, x_shape, w_shape, how):
     check_sizes(x_shape, w_shape, how)
 
 
+@pytest.mark.parametrize("count", [2, 3, 40])
+def test_shares_of_the_depth(stand_in, monkeypatch, count):
+    monkeypatch.setattr(kernels, "_choice", lambda *sizes: (kernels.SCALAR, count))
+    check_sizes((8, 18, 6, 5), (6, 9, 3, 3), settings_of(2, 2, 1, groups=2))
+    check_sizes((3, 150, 7), (3, 150, 3), settings_of(1, 1, 1), "float16" if count == 3 else "float32")
+
+
+def test_choices(monkeypatch):
+    """Deep products of few columns are shared out; those that fill the processors are not."""
+    monkeypatch.undo()
+    choice = lambda *sizes: kernels._choice(False, 128, *sizes, 1)
+    assert choice(64, 2048, 576)[1] > 1  # 64 filters, 8 x 8 places, 32 images
+    assert choice(128, 1 << 20, 1152) == (kernels.TILES[0], 1)
+    assert choice(16, 1 << 20, 144) == (kernels.TILES[4], 1)
+    assert choice(16, 144, 1 << 15)[1] > 32  # the gradient in w
+
+
 @pytest.mark.parametrize("tile", kernels.TILES)
 def test_every_tile(stand_in, monkeypatch, tile):
-    monkeypatch.setattr(kernels, "_tile", lambda scalar, *sizes: tile)
+    monkeypatch.setattr(kernels, "_choice", lambda *sizes: (tile, 1))
     check_sizes((12, 9, 5, 5), (140, 9, 3, 3), settings_of(2, 1, 1))
 
 
@@ -156,7 +180,7 @@ def test_nan_and_infinity_stay_where_they_fall(stand_in):
 
 @pytest.mark.parametrize("tile", [kernels.TILES[0], kernels.TILES[4]])
 def test_tensor_cores(stand_in, monkeypatch, tile):
-    monkeypatch.setattr(kernels, "_tile", lambda scalar, *sizes: tile)
+    monkeypatch.setattr(kernels, "_choice", lambda *sizes: (tile, 1))
     check_sizes((24, 11, 5, 4), (20, 11, 3, 3), settings_of(2, 1, 1), "float16")
 
 
@@ -226,7 +250,7 @@ def test_the_order_of_threads_is_no_matter(stand_in, monkeypatch):
     ],
 )
 def test_depthwise(stand_in, monkeypatch, x_shape, w_shape, how):
-    monkeypatch.setattr(kernels, "_tile", None)  # it would be needed for a product
+    monkeypatch.setattr(kernels, "_choice", None)  # it would be needed for a product
     check_sizes(x_shape, w_shape, how)
 
 

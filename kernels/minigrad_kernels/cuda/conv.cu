@@ -35,10 +35,11 @@ template <typename T> struct Windows {
     }
 };
 
-// Where sums go, bias added.
+// Where sums go: to the result, bias added, or as they are to this share's sums.
 template <typename T, int V> struct Result {
     template <int C> struct Places { long long at[C]; };
     T* y;
+    float* share;
     const T* bias;
     const Field& field;
 
@@ -50,34 +51,40 @@ template <typename T, int V> struct Result {
     }
     template <int C> __device__ void put(const Places<C>& to, int row, const float* sums) const {
         if (row >= field.rows) return;
-        float more = bias ? wide(bias[row]) : 0.0f;
-        T* line = y + row * field.result_volume;
+        if (share) store(share + row * field.result_volume, to, sums, 0.0f);
+        else store(y + row * field.result_volume, to, sums, bias ? wide(bias[row]) : 0.0f);
+    }
+    template <typename Y, int C> __device__ static void store(Y* line, const Places<C>& to, const float* sums, float more) {
         if (V == 1) {
 #pragma unroll
             for (int c = 0; c < C; c++)
-                if (to.at[c] >= 0) line[to.at[c]] = narrow<T>(sums[c] + more);
+                if (to.at[c] >= 0) line[to.at[c]] = narrow<Y>(sums[c] + more);
         } else if (to.at[0] >= 0) {  // images by V: all C of them are here, side by side
-            Pack<T, C> all;
+            Pack<Y, C> all;
 #pragma unroll
-            for (int c = 0; c < C; c++) all.at[c] = narrow<T>(sums[c] + more);
-            *reinterpret_cast<Pack<T, C>*>(line + to.at[0]) = all;
+            for (int c = 0; c < C; c++) all.at[c] = narrow<Y>(sums[c] + more);
+            *reinterpret_cast<Pack<Y, C>*>(line + to.at[0]) = all;
         }
     }
 };
 
+// Blocks: tiles, groups, shares of the depth. `shares` is null where there is but one.
 template <typename T, int V, bool TENSOR, int BM, int BN, int TM, int TN>
 __global__ void __launch_bounds__(BM / TM * BN / TN, 512 * TM * TN / BM / BN)
     conv_gather(const T* __restrict__ source, const T* __restrict__ w, const T* __restrict__ bias, T* __restrict__ result,
-                Field field) {
+                float* __restrict__ shares, Field field, int share) {
     using S = Shape<T, TENSOR, BM, BN, TM, TN>;
     int tiles = ceil_div(field.rows, BM), row = blockIdx.x % tiles * BM, column = blockIdx.x / tiles * BN, group = blockIdx.y;
+    int first = blockIdx.z * share, end = min(field.depth - first, share) + first;
     Weights<T> weights = {w + 1ll * group * field.group_step, field};
     Windows<T> windows = {source + group * field.others * field.volume, field};
     AlongDepth<S, BM, 1, Weights<T>> a(weights, row);
     AcrossColumns<S, BN, V, Windows<T>> b(windows, column);
     typename SumsOf<S>::type sums;
-    multiply<S>(a, b, sums, 0, field.depth);
-    Result<T, V> target = {result + group * field.rows * field.result_volume, bias ? bias + group * field.rows : nullptr, field};
+    multiply<S>(a, b, sums, first, end);
+    long long rows = 1ll * group * field.rows, all = 1ll * field.groups * field.rows;
+    Result<T, V> target = {result + rows * field.result_volume, shares ? shares + (blockIdx.z * all + rows) * field.result_volume : nullptr,
+                           bias ? bias + rows : nullptr, field};
     sums.give(target, row, column);
 }
 
@@ -142,17 +149,20 @@ __global__ void __launch_bounds__(BM / TM * BN / TN, 512 * TM * TN / BM / BN)
     sums.give(target, row, column);
 }
 
-// y[i] = the sum of shares[0][i], shares[1][i], ...: eight threads take every eighth, their sums are added in order.
-template <typename T> __global__ void conv_sum_shares(const float* __restrict__ shares, T* __restrict__ y, long long n, int count) {
-    __shared__ float parts[8][WARP];
-    int across = threadIdx.x % WARP, down = threadIdx.x / WARP;
-    long long i = 1ll * blockIdx.x * WARP + across;
+// y[i] = shares[0][i] + shares[1][i] + ... + bias[i / volume]. Of a block's 256 threads `lanes` work on one number,
+// each on every lanes-th share; what they find is added in order.
+template <typename T>
+__global__ void conv_sum_shares(const float* __restrict__ shares, const T* __restrict__ bias, T* __restrict__ y, long long n, int count,
+                                int lanes, int volume) {
+    __shared__ float parts[256];
+    int width = 256 / lanes, lane = threadIdx.x / width;
+    long long i = 1ll * blockIdx.x * width + threadIdx.x % width;
     float sum = 0;
     if (i < n)
-        for (int share = down; share < count; share += 8) sum += shares[share * n + i];
-    parts[down][across] = sum;
+        for (int share = lane; share < count; share += lanes) sum += shares[share * n + i];
+    parts[threadIdx.x] = sum;
     __syncthreads();
-    if (down > 0 || i >= n) return;
-    for (int part = 1; part < 8; part++) sum += parts[part][across];
-    y[i] = narrow<T>(sum);
+    if (lane > 0 || i >= n) return;
+    for (int part = 1; part < lanes; part++) sum += parts[part * width + threadIdx.x];
+    y[i] = narrow<T>(bias ? sum + wide(bias[i / volume]) : sum);
 }

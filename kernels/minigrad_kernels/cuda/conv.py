@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,8 +36,13 @@ TILES = (
     Tile(16, 256, 4, 8, 0.55),
 )  # fmt: skip
 SCALAR = TILES[2]  # for batches that are no multiple of 16 bytes
-PROCESSORS = 132  # of an H100; others have about as many, and the choice of tiles is rough
-MODES = (("float", 4, "false"), ("float", 4, "true"), ("__half", 8, "true"), ("__nv_bfloat16", 8, "true"))
+STEP = 32  # shares of the depth are whole steps of every tile
+# Of an H100; others are not far from it, and the choice of tiles is rough: its processors, the cycles that one
+# more launch takes, bytes that the second cache moves in a cycle.
+PROCESSORS, LAUNCH, BYTES = 132, 3000, 3000
+MODES = (
+    ("float", 4, "false"), ("float", 4, "true"), ("__half", 8, "true"), ("__nv_bfloat16", 8, "true"),
+)  # fmt: skip
 INSTANCES = tuple(
     f"{kernel}<{t}, {v}, {tensor}, {tile.rows}, {tile.columns}, {tile.down}, {tile.across}>"
     for kernel in ("conv_gather", "conv_weights")
@@ -75,36 +81,22 @@ def conv_grad_w(
     plan = plan_of(x.shape, w_shape, stride, padding, dilation, groups)
     if plan is None or not _alike(gy, x) or gy.shape != plan.y:
         return NotImplemented
-    lib, gy, x, job = library(x), batch_last(gy), batch_last(x), plan.forward
+    gy, x, job = batch_last(gy), batch_last(x), plan.forward
     vector = vector_of(gy, x)
     if _direct(w_shape, groups):
         share = depthwise.share_of(job)
-        sums = lib.empty((ceil_div(job.columns, share), *w_shape), np.float32)
+        sums = library(x).empty((ceil_div(job.columns, share), *w_shape), np.float32)
         depthwise.weights(gy, x, sums, job, share, vector)
-        return _summed(sums, x.dtype)
-    tile = _tile(vector == 1, job.rows, job.depth, job.groups * ceil_div(job.columns, 2048))
-    tiles = ceil_div(job.rows, tile.rows) * ceil_div(job.depth, tile.columns)
-    share = _share(job.columns, tiles * groups)
-    sums = lib.empty((ceil_div(job.columns, share), *w_shape), np.float32)
-    name = _instance("conv_weights", x, vector, tile)
-    grid = (tiles, groups, len(sums))
-    launch("conv", name, grid, tile.threads, (gy, x, sums, job.field, share))
-    return _summed(sums, x.dtype)
-
-
-def _summed(sums: Any, dtype: Any) -> Any:
-    """The sum of all shares, rounded once."""
-    if len(sums) == 1 and dtype == np.float32:
+    else:
+        tile, count = _choice(vector == 1, _rate(x), job.rows, job.depth, job.columns, groups)
+        share, count = _shares(job.columns, count)
+        sums = library(x).empty((count, *w_shape), np.float32)
+        grid = (_tiles(tile, job.rows, job.depth), groups, count)
+        name = _instance("conv_weights", x, vector, tile)
+        launch("conv", name, grid, tile.threads, (gy, x, sums, job.field, share))
+    if len(sums) == 1 and x.dtype == np.float32:
         return sums[0]
-    y = library(sums).empty(sums.shape[1:], dtype)
-    name = f"conv_sum_shares<{ctype(dtype)}>"
-    launch("conv", name, ceil_div(y.size, 32), 256, (sums, y, y.size, len(sums)))
-    return y
-
-
-def _direct(w_shape: tuple, groups: int) -> bool:
-    """Whether groups are so small that there is no product of matrices to speak of."""
-    return w_shape[1] == 1 and w_shape[0] <= depthwise.MOST_FILTERS * groups and w_shape[0] <= 65535
+    return _summed(sums, None, library(x).empty(w_shape, x.dtype))
 
 
 def _gather(x: Any, w: Any, bias: Any, shape: tuple, jobs: tuple[Launch, ...]) -> Any:
@@ -112,15 +104,36 @@ def _gather(x: Any, w: Any, bias: Any, shape: tuple, jobs: tuple[Launch, ...]) -
     lib, x = library(x), batch_last(x)
     w, bias = lib.ascontiguousarray(w), bias if bias is None else lib.ascontiguousarray(bias)
     y, vector = lib.empty((*shape, x.shape[-1]), x.dtype), vector_of(x)
-    for job in jobs:
-        if _direct(w.shape, job.groups):
+    if _direct(w.shape, jobs[0].groups):
+        for job in jobs:
             depthwise.gather(x, w, bias, y, job, vector)
-            continue
-        tile = _tile(vector == 1, job.rows, job.columns, job.groups)
-        grid = (ceil_div(job.rows, tile.rows) * ceil_div(job.columns, tile.columns), job.groups)
-        name = _instance("conv_gather", x, vector, tile)
-        launch("conv", name, grid, tile.threads, (x, w, bias, y, job.field))
+    else:
+        _product(x, w, bias, y, jobs, vector)
     return y.transpose(-1, *range(y.ndim - 1))
+
+
+def _product(x: Any, w: Any, bias: Any, y: Any, jobs: tuple[Launch, ...], vector: int) -> None:
+    """Each launch as a product of matrices; all are cut into as many shares as suits the deepest."""
+    deepest = max(jobs, key=lambda job: job.depth)
+    rows, columns, depth, groups = deepest.rows, deepest.columns, deepest.depth, deepest.groups
+    tile, count = _choice(vector == 1, _rate(x), rows, columns, depth, groups)
+    share, count = _shares(depth, count)
+    sums = None if count == 1 else library(x).empty((count, *y.shape), np.float32)
+    name = _instance("conv_gather", x, vector, tile)
+    for job in jobs:
+        grid = (_tiles(tile, job.rows, job.columns), groups, count)
+        launch("conv", name, grid, tile.threads, (x, w, bias, y, sums, job.field, share))
+    if count > 1:
+        _summed(sums, bias, y)
+
+
+def _summed(sums: Any, bias: Any, y: Any) -> Any:
+    """The sum of all shares and a bias to each row, rounded once."""
+    count, lanes = len(sums), 8 if len(sums) > 16 else 1
+    name, volume = f"conv_sum_shares<{ctype(y.dtype)}>", y.size // len(y)
+    blocks = ceil_div(y.size * lanes, 256)
+    launch("conv", name, blocks, 256, (sums, bias, y, y.size, count, lanes, volume))
+    return y
 
 
 def _alike(*arrays: Any) -> bool:
@@ -128,30 +141,49 @@ def _alike(*arrays: Any) -> bool:
     return all(a.dtype == arrays[0].dtype for a in arrays)
 
 
-@functools.lru_cache(maxsize=1024)
-def _tile(scalar: bool, rows: int, columns: int, others: int) -> Tile:
-    """The tile whose blocks are done first. `others`: how many such matrices are made side by side.
-
-    Blocks run side by side, one to a processor; a tile that is half empty takes as long as a full one.
-    """
-    if scalar:
-        return SCALAR
-
-    def time(tile: Tile) -> float:
-        blocks = ceil_div(rows, tile.rows) * ceil_div(columns, tile.columns) * others
-        return ceil_div(blocks, PROCESSORS) * tile.rows * tile.columns / tile.speed
-
-    return min(TILES, key=time)
+def _direct(w_shape: tuple, groups: int) -> bool:
+    """Whether groups are so small that there is no product of matrices to speak of."""
+    return w_shape[1] == 1 and w_shape[0] <= depthwise.MOST_FILTERS * groups and w_shape[0] <= 65535
 
 
-def _share(depth: int, blocks: int) -> int:
-    """How much of the depth a block sums: so little that all processors have some, yet 256 or more."""
-    shares = max(1, min(4 * PROCESSORS // blocks, depth // 256))
-    return ceil_div(ceil_div(depth, shares), 32) * 32
+def _rate(x: Any) -> int:
+    """Products that a processor makes in a cycle, about: 128 as they are, more on its tensor cores."""
+    return 1024 if x.dtype.itemsize == 2 else 512 if tf32() else 128
 
 
 def _instance(kernel: str, x: Any, vector: int, tile: Tile) -> str:
     """The kernel with its template arguments: tensor cores for 16-bit numbers, and where TF32 will do."""
-    tensor = "true" if x.dtype.itemsize == 2 or tf32() else "false"
+    tensor = "true" if _rate(x) > 128 else "false"
     sizes = f"{tile.rows}, {tile.columns}, {tile.down}, {tile.across}"
     return f"{kernel}<{ctype(x.dtype)}, {vector}, {tensor}, {sizes}>"
+
+
+def _tiles(tile: Tile, rows: int, columns: int) -> int:
+    """Tiles that cover a matrix of that size."""
+    return ceil_div(rows, tile.rows) * ceil_div(columns, tile.columns)
+
+
+def _shares(depth: int, count: int) -> tuple[int, int]:
+    """How much of the depth goes to a share, in whole steps of a tile, and how many shares that makes."""
+    share = max(ceil_div(ceil_div(depth, count), STEP) * STEP, STEP)
+    return share, max(ceil_div(depth, share), 1)
+
+
+@functools.lru_cache(maxsize=1024)
+def _choice(scalar: bool, rate: int, rows: int, columns: int, depth: int, groups: int) -> tuple[Tile, int]:
+    """The tile, and the number of shares of the depth, that are done first by a rough account in cycles.
+
+    A tile that is half empty takes as long as a full one, and a processor with fewer than 8 warps waits.
+    Few tiles leave processors idle; shares of the depth keep them busy, but their sums are written and read.
+    """
+
+    def cycles(choice: tuple[Tile, int]) -> float:
+        tile, count = choice
+        here = max(ceil_div(_tiles(tile, rows, columns) * groups * count, PROCESSORS), 256 / tile.threads)
+        products = here * tile.rows * tile.columns * ceil_div(depth, count) / (rate * tile.speed)
+        sums = LAUNCH + count * groups * rows * columns * 8 / BYTES if count > 1 else 0
+        return products + sums
+
+    tiles = (SCALAR,) if scalar else TILES
+    counts = [1 << i for i in range(11) if depth >> i >= 2 * STEP or i == 0]
+    return min(itertools.product(tiles, counts), key=cycles)
