@@ -9,7 +9,8 @@ lay; and what Python makes anew for every step (`engine/live.py`) is written dow
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..engine import backend, flags
@@ -81,7 +82,8 @@ class GraphProgram:
             self.control = Control(lib)
             self.static = [lib.empty_like(x) for x in self.examples]
             lib.cuda.get_current_stream().synchronize()  # what was queued before is done
-            self.graph = captured(stream, self.run, self.gradients)
+            with workspace_for(lib, stream) as self.workspace:
+                self.graph = captured(stream, self.run, self.gradients)
         self.gradients.keep()
         self.changed = [a for a in self.bound if changed_since(a, began)]
 
@@ -130,6 +132,20 @@ def on_the_host(f: Any, given: Any, v: list) -> bool:
     arrays = [v[x.index] if isinstance(x, Slot) else raw(x) for x in leaves(given)]
     places = {on_gpu(a) for a in arrays if is_array(a)}
     return getattr(f, "host", False) or places == {False}
+
+
+@contextlib.contextmanager
+def workspace_for(lib: Any, stream: Any) -> Iterator[list[Any]]:
+    """What cuBLAS needs on a stream, made before the capture; the workspace is the graph's from then on."""
+    handle = importlib.import_module("minigrad_kernels.cuda.handle")
+    kept: list[Any] = []
+    device = lib.cuda.runtime.getDevice()
+    with stream, contextlib.suppress(ImportError):  # no cuBLAS of ours: products say so themselves
+        handle.warm_up(lib, device)
+    try:
+        yield kept
+    finally:
+        kept.append(handle.hand_over(device, stream.ptr))
 
 
 def captured(stream: Any, run: Callable[[], None], gradients: Gradients) -> Any:
