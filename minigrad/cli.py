@@ -287,10 +287,23 @@ def _value(word: str) -> tuple[str, Any]:
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    warm: Annotated[
+        bool, typer.Option("--warm-up", help="compile all CUDA kernels into CuPy's cache, once")
+    ] = False,
+) -> None:
     """What this machine has, and what to install or set to go faster."""
-    from .doctor import examine
+    from .doctor import examine, warm_up
 
+    if warm:
+        with Progress(console=console) as progress:
+            task = progress.add_task("compiling")
+            failed = warm_up(
+                lambda done, of, name: progress.update(task, completed=done, total=of, description=name)
+            )
+        for line in failed:
+            console.print(line, soft_wrap=True, markup=False, style="red")
+        raise typer.Exit(bool(failed))
     for finding in examine():
         console.print(f"{finding.what:<16}{finding.state}", soft_wrap=True, markup=False)
         if finding.advice:

@@ -8,11 +8,18 @@ import platform
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
-from .engine.gpu import cuda_is_available
+from minigrad_kernels import cuda as cuda_kernels
+from minigrad_kernels.cuda import launch as launcher
+
+from . import cuda
+from .cuda import cupti
+from .engine.gpu import amount, cuda_is_available, load_cupy
 
 
 class Finding(NamedTuple):
@@ -33,7 +40,7 @@ def examine() -> list[Finding]:
         _blas(),
         _threads(),
         _memory(),
-        _gpu(),
+        *_gpu(),
         *_extras(),
         _data(),
     ]
@@ -118,14 +125,78 @@ def cupy_command(driver: str) -> str:
     return "update the NVIDIA driver to CUDA 12 or newer"
 
 
-def _gpu() -> Finding:
-    """Driver, CuPy, and what is missing."""
+def _gpu() -> list[Finding]:
+    """Driver, CuPy, and what is missing or does not fit."""
     driver = cuda_driver()
     if driver is None:
-        return Finding("GPU", "no NVIDIA driver found; everything runs on the CPU")
-    if cuda_is_available():
-        return Finding("GPU", f"ready: CUDA {driver}, --device cuda")
-    return Finding("GPU", f"driver for CUDA {driver}, CuPy missing or not working", cupy_command(driver))
+        return [Finding("GPU", "no NVIDIA driver found; everything runs on the CPU")]
+    advice = cupy_advice(driver, cupy_packages())
+    if not cuda_is_available():
+        state = f"driver for CUDA {driver}, CuPy missing or not working"
+        return [Finding("GPU", state, advice or cupy_command(driver))]
+    free, total = cuda.mem_get_info()
+    told = f"ready: {cuda.get_device_name()}, CUDA {driver}, {amount(free)} of {amount(total)} free"
+    reason = cupti.missing()
+    return [
+        Finding("GPU", f"{told}, --device cuda", advice),
+        Finding(
+            "ledger", "CUPTI found" if reason is None else "sees minigrad's own copies only", reason or ""
+        ),
+        Finding("kernels", f"{len(instances())} CUDA kernels", "compile them: minigrad doctor --warm-up"),
+    ]
+
+
+def cupy_packages() -> dict[str, str]:
+    """CuPy's packages that are installed, with their versions: only one may be."""
+    names = ("cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x")
+    return {name: version for name in names if (version := _version(name)) is not None}
+
+
+def cupy_advice(driver: str, packages: dict[str, str]) -> str:
+    """What to do about the CuPy that is installed, on a driver of that CUDA version; "" if it fits."""
+    if len(packages) > 1:
+        return f"pip uninstall -y {' '.join(packages)} && {cupy_command(driver)}  (they exclude each other)"
+    for name, version in packages.items():
+        made_for = re.fullmatch(r"cupy-cuda(\d+)x", name)
+        if made_for and int(made_for[1]) > int(driver.split(".")[0]):
+            return f"pip uninstall -y {name} && {cupy_command(driver)}  (the driver is older than {name})"
+        if tuple(map(int, re.findall(r"\d+", version)[:2])) < (13, 6):
+            return f"{cupy_command(driver)} --upgrade  (CuPy {version} is too old, 13.6 is needed)"
+    return ""
+
+
+# ---------------------------------------------------------------- warming up
+
+
+def instances() -> list[tuple[str, str]]:
+    """(file, expression) of every CUDA kernel that minigrad may launch."""
+    return [
+        (name, expression)
+        for name in cuda_kernels.names()
+        for expression in importlib.import_module(f"{cuda_kernels.__name__}.{name}").INSTANCES
+    ]
+
+
+def warm_up(tell: Callable[[int, int, str], None]) -> list[str]:
+    """Compile every CUDA kernel into CuPy's cache on disk, so that no first step waits for it.
+
+    tell(done, of, name) after each. Returns what could not be compiled, with the compiler's first line. The
+    compiler works outside of Python's lock, so there is a thread for each core.
+    """
+    library, todo, failed = load_cupy(), instances(), []
+
+    def one(item: tuple[str, str]) -> tuple[str, str]:
+        try:
+            launcher._function(library, 0, *item)
+        except Exception as error:  # CuPy's own kinds
+            return f"{item[0]}: {item[1]}", (str(error).splitlines() or ["?"])[0]
+        return f"{item[0]}: {item[1]}", ""
+
+    with ThreadPoolExecutor(cores()) as pool:
+        for done, (name, wrong) in enumerate(pool.map(one, todo), start=1):
+            tell(done, len(todo), name)
+            failed += [f"{name}: {wrong}"] * bool(wrong)
+    return failed
 
 
 EXTRAS = {

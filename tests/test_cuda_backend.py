@@ -456,3 +456,77 @@ def test_batches_of_any_structure_go_over(stand_in):
     for there_, here in zip(mg.data.prefetch(made, "cuda"), made, strict=True):
         assert there_["x"].device.kind == "cuda" and there_["x"].tolist() == here["x"].tolist()
         assert type(there_["more"]) is type(here["more"]) and there_["more"][1:] == here["more"][1:]
+
+
+def test_branches_on_two_gpus(stand_in):
+    """Backward goes from one to the other and back; every gradient is made where its input is."""
+    if stand_in:
+        stand_in.settings.devices = 2
+    if mg.cuda.device_count() < 2:
+        pytest.skip("needs two GPUs")
+    raw, found = rows_of(0, 3, 4), []
+    for places in (("cpu", "cpu"), ("cuda:0", "cuda:1")):
+        a, b = (mg.tensor(raw, device=place, requires_grad=True) for place in places)
+        here, there_ = a, b
+        for _ in range(3):
+            here, there_ = mg.tanh(here * 2.0), F.softmax(there_, 1) * 3.0
+        y = (here + there_.to(places[0]) * a).sum()
+        y.backward()
+        assert [str(t.grad.device) for t in (a, b)] == list(places)
+        found.append([y.item(), a.grad.cpu()._data, b.grad.cpu()._data])
+        optimiser = mg.optim.SGD([a, b], lr=0.1)
+        optimiser.step()
+        found[-1] += [a.detach().cpu()._data, b.detach().cpu()._data]
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+# ---------------------------------------------------------------- doctor
+
+
+@pytest.mark.parametrize(
+    "driver, packages, advice",
+    [
+        ("12.4", {"cupy-cuda12x": "13.6.0"}, ""),
+        ("13.0", {"cupy-cuda12x": "14.2.0"}, ""),  # a newer driver runs what was made for an older CUDA
+        ("12.4", {"cupy-cuda13x": "14.2.0"}, "pip uninstall -y cupy-cuda13x && pip install cupy-cuda12x"),
+        ("12.4", {"cupy-cuda12x": "13.3.0"}, "pip install cupy-cuda12x --upgrade"),
+        ("12.4", {"cupy-cuda11x": "12.0.0"}, "pip install cupy-cuda12x --upgrade"),
+        ("12.4", {"cupy": "14.0.0", "cupy-cuda12x": "14.0.0"}, "pip uninstall -y cupy cupy-cuda12x && pip install cupy-cuda12x"),
+    ],
+)
+def test_doctor_sees_a_cupy_that_does_not_fit(driver, packages, advice):
+    from minigrad import doctor
+
+    told = doctor.cupy_advice(driver, packages)
+    assert told.startswith(advice) and bool(told) == bool(advice)
+
+
+def test_doctor_of_a_gpu(stand_in, monkeypatch):
+    from minigrad import doctor
+
+    if stand_in:
+        monkeypatch.setattr(doctor, "cuda_driver", lambda: "12.8")
+    found = {finding.what: finding.state for finding in doctor.examine()}
+    assert found["GPU"].startswith("ready: ") and "free" in found["GPU"] and found["kernels"].endswith("CUDA kernels")
+    monkeypatch.setattr(doctor, "cuda_is_available", lambda: False)
+    missing = next(finding for finding in doctor.examine() if finding.what == "GPU")
+    assert "missing or not working" in missing.state and missing.advice.startswith("pip ")
+
+
+def test_warming_up_compiles_every_kernel_once(stand_in, monkeypatch):
+    from minigrad import doctor
+    from minigrad_kernels.cuda import launch, names
+
+    every, made, told = doctor.instances(), [], []
+    assert {file for file, _ in every} == set(names()) and len(set(every)) == len(every)
+
+    def compiled(library, device, file, expression):
+        made.append((file, expression))
+        if expression.startswith("random_words"):
+            raise RuntimeError("first line\nsecond")
+
+    monkeypatch.setattr(launch, "_function", compiled)
+    failed = doctor.warm_up(lambda done, of, name: told.append((done, of, name)))
+    assert sorted(made) == sorted(every) and failed == ["random: random_words: first line"]
+    assert [done for done, _, _ in told] == list(range(1, len(every) + 1)) and told[-1][1] == len(every)

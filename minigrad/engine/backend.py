@@ -130,7 +130,7 @@ def xp_of(array: Array) -> ModuleType:
     """The library that `array` belongs to."""
     if isinstance(array, np.ndarray | np.generic):
         return np
-    return np if is_number(array) else load_cupy()
+    return np if is_number(array) else gpu.library_at(array)
 
 
 def device_of(array: Array) -> Device:

@@ -16,6 +16,7 @@ import numpy as np
 from . import autocast, random
 from .adjoint import cast, identity, sum_to
 from .backend import xp_of
+from .gpu import several
 from .half import SINGLE, is_half, widened
 from .node import Node, Sink, changed_since, last_change, mode
 from .op import Op
@@ -81,6 +82,8 @@ def backprop(
 def pull(node: Node, g: Any, only: set | None) -> list:
     """The gradient of every input of `node` as raw arrays, None where there is no need."""
     saved, plan, inputs, meta = node.saved, node.plan, node.inputs, node.meta
+    if several:
+        _ = xp_of(g)  # the work goes where this gradient is
     if saved is None or node.number < last_change[0] or node.watch is not None:
         _check_usable(node)
     grads = [None] * len(inputs)

@@ -27,6 +27,7 @@ class OutOfMemoryError(MemoryError, RuntimeError):
     """The GPU has no memory left for an array: `mg.cuda.OutOfMemoryError`; a RuntimeError as PyTorch's is."""
 
 
+several: list[int] = []  # the GPUs, where there is more than one: work must go where its arrays are
 watching: list[Callable[[str, str, int], None]] = []  # told of minigrad's own copies: a ledger without CUPTI
 
 
@@ -59,6 +60,7 @@ def load_cupy() -> ModuleType:
         raise TypeError("device: no GPU is visible; use device='cpu' or run `minigrad doctor`")
     _prepare(cupy)
     _Process.cupy, _Process.devices = cupy, count
+    several[:] = range(count) if count > 1 else ()
     return cupy
 
 
@@ -71,9 +73,14 @@ def at_device(index: int) -> ModuleType:
     """CuPy, new arrays of this thread born on GPU number `index` from now on."""
     cupy = load_cupy()
     refuse_missing(index)
-    if _Process.devices > 1 and cupy.cuda.runtime.getDevice() != index:
+    if several and cupy.cuda.runtime.getDevice() != index:
         cupy.cuda.Device(index).use()
     return cupy
+
+
+def library_at(array: Any) -> ModuleType:
+    """CuPy, and with several GPUs its work from now on where this array is."""
+    return at_device(array.device.id) if several else load_cupy()
 
 
 def refuse_missing(index: int) -> None:
