@@ -530,3 +530,29 @@ def test_warming_up_compiles_every_kernel_once(stand_in, monkeypatch):
     failed = doctor.warm_up(lambda done, of, name: told.append((done, of, name)))
     assert sorted(made) == sorted(every) and failed == ["random: random_words: first line"]
     assert [done for done, _, _ in told] == list(range(1, len(every) + 1)) and told[-1][1] == len(every)
+
+
+def test_tables_go_over_once(stand_in):
+    for layer in (mg.nn.SinusoidalPositions(4), mg.nn.RotaryPositions(4).turn, lambda x: F.interpolate(x[None], size=7, mode="linear")):
+        here = mg.tensor(rows_of(0, 3, 5, 4))
+        there_ = here.to("cuda")
+        first = layer(there_[0])
+        if stand_in:
+            stand_in.ledger.clear()
+        second = layer(there_[1])
+        assert not stand_in or not stand_in.ledger.transfers()
+        np.testing.assert_allclose(first.cpu()._data, layer(here[0])._data, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(second.cpu()._data, layer(here[1])._data, rtol=1e-6, atol=1e-6)
+
+
+def test_tables_that_a_graph_knows_are_kept(stand_in, monkeypatch):
+    from minigrad.engine import backend, live
+
+    monkeypatch.setattr(backend, "CONSTANTS", 1)
+    backend._constants.clear()
+    xp = mg.device("cuda").xp
+    with live.kept(lambda *how: None):
+        held = backend.constant(xp, np.arange(3))
+    backend.constant(xp, np.arange(4))
+    assert any(a is held for a in backend._captured.values()) and len(backend._constants) == 1
+    assert backend.constant(np, np.arange(3)).tolist() == [0, 1, 2]

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from . import flags, gpu
-from .gpu import at_device, library_of, load_cupy, loaded
+from .gpu import at_device, library_of, loaded
+from .gpu import load_cupy as load_cupy
+from .live import capturing
 
 __all__ = [
     "Device", "default_device", "default_dtype", "device", "is_float", "set_default_device",
@@ -252,22 +254,28 @@ def running_sums(xp: ModuleType, rows: Array, runs: Array) -> Array:
 
 
 _constants: collections.OrderedDict[tuple, Array] = collections.OrderedDict()
-CONSTANTS = 256  # how many are kept
+_captured: dict[tuple, Array] = {}  # those whose addresses a CUDA graph knows: never given up
+CONSTANTS = 256  # how many others are kept
 
 
-def constant(xp: ModuleType, table: np.ndarray, dtype: Any = None) -> Array:
+def constant(xp: ModuleType, table: Any, dtype: Any = None, key: Any = None) -> Array:
     """A small table made by Python (positions, weights of pixels) where xp's arrays are: never written to.
 
-    It goes over once: the next call with the same numbers gets the array that is there already.
+    It goes over once: the next call with the same numbers gets the array that is there already. Or with the
+    same `key`, which says all that the numbers depend on; then `table` is a function that makes them.
     """
-    table = np.asarray(table, dtype)
     if xp is np:
-        return table
-    key = (xp, xp.cuda.runtime.getDevice(), table.dtype, table.shape, table.tobytes())
+        return np.asarray(table if key is None else table(), dtype)
+    if key is None:
+        table = np.asarray(table, dtype)
+        key = (table.shape, table.tobytes())
+    key = (xp, xp.cuda.runtime.getDevice(), np.dtype(dtype or table.dtype), key)
     found = _constants.get(key)
     if found is None:
-        found = _constants[key] = xp.asarray(table)
+        found = _constants[key] = xp.asarray(np.asarray(table() if callable(table) else table, dtype))
     _constants.move_to_end(key)
+    if capturing():
+        _captured[key] = found
     if len(_constants) > CONSTANTS:
         _constants.popitem(last=False)
     return found

@@ -64,9 +64,13 @@ class SinusoidalPositions(Module):
     def forward(self, x: Tensor) -> Tensor:
         """x + PE."""
         steps = _sequence("SinusoidalPositions", x, self.d_model, None, self.batch_first)
-        angles = _angles(steps, self.d_model, self.base)
-        table = np.stack([np.sin(angles), np.cos(angles)], -1).reshape(steps, self.d_model)
-        return x + _placed(wrap(constant(x.device.xp, table, x.dtype), None), x, self.batch_first)
+
+        def table() -> np.ndarray:
+            angles = _angles(steps, self.d_model, self.base)
+            return np.stack([np.sin(angles), np.cos(angles)], -1).reshape(steps, self.d_model)
+
+        there = constant(x.device.xp, table, x.dtype, ("sinusoids", steps, self.d_model, self.base))
+        return x + _placed(wrap(there, None), x, self.batch_first)
 
     def extra_repr(self) -> str:
         """The settings."""
@@ -136,9 +140,12 @@ class RotaryPositions(Module):
     def turn(self, x: Tensor, offset: int = 0) -> Tensor:
         """x (..., T, D) with row t turned by t + offset steps."""
         steps = _sequence("RotaryPositions", x, self.head_dim, None, True)
-        angles = _angles(steps, self.head_dim, self.base, offset)
+        how = (steps, self.head_dim, self.base, offset)
         xp, pair = x.device.xp, (*x.shape[:-1], self.head_dim // 2, 2)
-        cos, sin = (wrap(constant(xp, f(angles), x.dtype), None) for f in (np.cos, np.sin))
+        cos, sin = (
+            wrap(constant(xp, lambda f=f: f(_angles(*how)), x.dtype, (f.__name__, how)), None)
+            for f in (np.cos, np.sin)
+        )
         if self.interleaved:
             pairs = x.reshape(pair)
             a, b = pairs[..., 0], pairs[..., 1]
