@@ -124,10 +124,10 @@ class Op:
     def run(self, xp: Any, arrays: list, meta: dict) -> Any:
         """The result; on the CPU, 16-bit floats are worked on in float32."""
         if xp is np and not self.moves and any_half(arrays):
-            return computed_wide(self, arrays, lambda wide: self._run(xp, wide, meta))
-        return self._run(xp, arrays, meta)
+            return computed_wide(self, arrays, lambda wide: self.faster(xp, wide, meta))
+        return self.faster(xp, arrays, meta)
 
-    def _run(self, xp: Any, arrays: list, meta: dict) -> Any:
+    def faster(self, xp: Any, arrays: list, meta: dict) -> Any:
         """A kernel that takes the job, else the forward."""
         faster = self.kernels.get("cpu" if xp is np else "cuda")
         if faster is not None and not kernel_mode.reference:
@@ -216,7 +216,7 @@ def _declare(op: Op) -> Callable:
                     dtype = a.dtype
                 elif a.dtype is not dtype:
                     mixed = True
-            elif type(a) is not float:
+            elif a is not None and type(a) is not float:
                 odd = True
             arrays.append(a)
             inputs.append(node)
@@ -225,7 +225,10 @@ def _declare(op: Op) -> Callable:
         if mixed or odd:
             agree(op, arrays)
         try:
-            y = op.run(xp, arrays, meta) if kernels or dtype is not SINGLE else forward(xp, *arrays, **meta)
+            if dtype is not SINGLE or mixed or odd:
+                y = op.run(xp, arrays, meta)
+            else:
+                y = op.faster(xp, arrays, meta) if kernels else forward(xp, *arrays, **meta)
         except (ValueError, TypeError, IndexError) as error:  # AxisError is both of the latter
             raise op.explain(error, arrays) from error
         saved = None
@@ -260,19 +263,20 @@ def in_region(op: Op, args: tuple, given: dict) -> tuple[tuple, dict]:
 
 # The commonest calls again, kept flat: elementwise on one or two CPU Tensors of one dtype. Half of a
 # small op's time is Python's, and this halves it. Whatever is unusual goes to the general call, and so do
-# 16-bit floats: autocast may want those in float32 (float32 it leaves alone in elementwise ops).
+# 16-bit floats: autocast may want those in float32 (float32 it leaves alone in elementwise ops). An
+# argument that was not given is `op`.
 
 
 def _fast_one(op: Op, general: Callable) -> Callable:
     forward, kernels, plans, meta, ndarray = op.forward, op.kernels, op.plans, op.defaults, np.ndarray
     faster = kernels.get("cpu")
 
-    def call(*args: Any, **given: Any) -> Any:
-        if len(args) == 1 and not given and isinstance(args[0], Tensor):
-            x, node = args[0]._data, args[0]._node
+    def call(t: Any = op, /, *more: Any, **given: Any) -> Any:
+        if isinstance(t, Tensor) and not more and not given:
+            x, node = t._data, t._node
             dtype = x.dtype
-            usual = type(x) is ndarray and (dtype is SINGLE or dtype.char not in "eE")
-            if usual and (faster is None or x.size < faster.least):
+            usual = dtype is SINGLE or dtype.char not in "eE"
+            if usual and type(x) is ndarray and (faster is None or x.size < faster.least):
                 y = forward(np, x)
                 if type(y) is not ndarray:
                     y = np.asarray(y)
@@ -282,7 +286,7 @@ def _fast_one(op: Op, general: Callable) -> Callable:
                 if recording is True and y.dtype is dtype:
                     plan = plans.get(3) or op.plan(3)
                     return wrap(y, Node(plan, (node,), meta, plan.save(y, (x,), None), y))
-        return general(*args, **given)
+        return general(*([] if t is op else [t]), *more, **given)
 
     return call
 
@@ -291,9 +295,8 @@ def _fast_two(op: Op, general: Callable) -> Callable:
     forward, kernels, plans, meta, ndarray = op.forward, op.kernels, op.plans, op.defaults, np.ndarray
     faster = kernels.get("cpu")
 
-    def call(*args: Any, **given: Any) -> Any:
-        if len(args) == 2 and not given and isinstance(args[0], Tensor):
-            a, b = args
+    def call(a: Any = op, b: Any = op, /, *more: Any, **given: Any) -> Any:
+        if isinstance(a, Tensor) and b is not op and not more and not given:
             x, m = a._data, a._node
             dtype = x.dtype
             usual = type(x) is ndarray and (dtype is SINGLE or dtype.char not in "eE")
@@ -318,7 +321,7 @@ def _fast_two(op: Op, general: Callable) -> Callable:
                     plan = plans.get(mask) or op.plan(mask)
                     saved = plan.save(z, (x, y), None) if plan.keep else ()
                     return wrap(z, Node(plan, (m, n), meta, saved, z))
-        return general(*args, **given)
+        return general(*[x for x in (a, b) if x is not op], *more, **given)
 
     return call
 
