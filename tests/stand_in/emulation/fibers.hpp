@@ -13,8 +13,9 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
+#define UNCHECKED __attribute__((no_sanitize("thread"), noinline))
+
 struct uint3 { unsigned x, y, z; };
-static uint3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace emulation {
 
@@ -23,7 +24,15 @@ constexpr int MOST_THREADS = 1024, LANES = 32, MEETINGS = 8, BRINGS = 48;
 constexpr size_t STACK = 256 * 1024, PAGE = 4096, MOST_SHARED = 227 * 1024, CANARY = 64;
 
 struct Fiber { jmp_buf at; unsigned char* stack; bool alive; };
-struct Thread { State state; uint3 index; int number, line; const char* what; Fiber* fiber; bool predicate; };
+struct Thread {
+    State state;
+    uint3 index;
+    int number, line;
+    const char* what;
+    Fiber* fiber;
+    bool predicate;
+    int copies, groups;  // asynchronous copies under way (ptx_emulated.hpp)
+};
 
 // Lanes of one warp that exchange something: each brings up to 48 bytes, and sees what the others brought.
 struct Meeting {
@@ -32,20 +41,51 @@ struct Meeting {
     const char* what;
     alignas(16) unsigned char brought[2][LANES][BRINGS];
 };
-struct Warp { Meeting meetings[MEETINGS]; unsigned live; };  // live: the lanes that have not ended
+struct Warp {
+    Meeting meetings[MEETINGS];
+    unsigned live;   // the lanes that have not ended
+    unsigned syncs;  // how often they met in __syncwarp
+};
 
-static Fiber fibers[MOST_THREADS], *idle[MOST_THREADS];
-static Thread threads[MOST_THREADS], *me;
-static Warp warps[MOST_THREADS / LANES];
-static int idle_count, count, order;
-static jmp_buf scheduler;
-static sigjmp_buf abandoned;
-static char message[1024];
-static int barrier_count;  // how many threads said yes at the last barrier
-static void (*body)(void*);
-static void* body_argument;
+// All that belongs to the emulation and not to the kernel lies in one place (checks.hpp looks past it).
+static struct Machine {
+    uint3 thread, block, block_size, grid_size;
+    Fiber fibers[MOST_THREADS], *idle[MOST_THREADS];
+    Thread threads[MOST_THREADS], *me;
+    Warp warps[MOST_THREADS / LANES];
+    int idle_count, count, order;
+    jmp_buf scheduler;
+    sigjmp_buf abandoned;
+    char message[1024];
+    int barrier_count;  // how many threads said yes at the last barrier
+    unsigned blocks_run, barriers_passed;
+    bool in_kernel;  // a thread of the kernel runs, not the scheduler
+    void (*body)(void*);
+    void* body_argument;
+    size_t dynamic_shared_bytes;
+    unsigned char* stacks;
+} machine;
 alignas(128) static unsigned char dynamic_shared[MOST_SHARED + CANARY];
-static size_t dynamic_shared_bytes;
+
+static auto &fibers = machine.fibers;
+static auto &idle = machine.idle;
+static auto &threads = machine.threads;
+static auto &warps = machine.warps;
+static auto &me = machine.me;
+static auto &idle_count = machine.idle_count, &count = machine.count, &order = machine.order;
+static auto &barrier_count = machine.barrier_count;
+static auto &scheduler = machine.scheduler;
+static auto &abandoned = machine.abandoned;
+static auto &message = machine.message;
+static auto &body = machine.body;
+static auto &body_argument = machine.body_argument;
+static auto &dynamic_shared_bytes = machine.dynamic_shared_bytes;
+}  // namespace emulation
+
+static auto &threadIdx = emulation::machine.thread, &blockIdx = emulation::machine.block;
+static auto &blockDim = emulation::machine.block_size, &gridDim = emulation::machine.grid_size;
+
+namespace emulation {
 
 [[noreturn]] inline void fail(const char* format, ...) {
     int length = snprintf(message, sizeof message, "block (%u, %u, %u), thread (%u, %u, %u): ", blockIdx.x, blockIdx.y,
@@ -61,11 +101,14 @@ static size_t dynamic_shared_bytes;
 
 __attribute__((noinline)) static void leave(State state) {
     me->state = state;
+    machine.in_kernel = false;
     if (!_setjmp(me->fiber->at)) _longjmp(scheduler, 1);
+    machine.in_kernel = true;
 }
 
 static void fiber_main() {
     for (;;) {
+        machine.in_kernel = true;
         body(body_argument);
         leave(ENDED);
     }
@@ -73,8 +116,10 @@ static void fiber_main() {
 
 static void enter_new(Fiber* fiber) {
     ucontext_t context;
+    if (!machine.stacks)
+        machine.stacks = (unsigned char*)mmap(0, MOST_THREADS * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (!fiber->stack) {
-        fiber->stack = (unsigned char*)mmap(0, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        fiber->stack = machine.stacks + (fiber - fibers) * STACK;
         mprotect(fiber->stack, PAGE, PROT_NONE);  // an overflow faults instead of writing elsewhere
     }
     getcontext(&context);
@@ -111,6 +156,7 @@ inline void close(int warp, Meeting& m) {
     }
     m.arrived = 0;
     m.round++;
+    warps[warp].syncs += !strcmp(m.what, "__syncwarp");
 }
 
 struct Gathered {
@@ -204,6 +250,7 @@ static bool open_barrier() {  // true while threads still run
     if (ended == count) return false;
     if (waiting != count) report_divergence();
     barrier_count = yes;
+    machine.barriers_passed++;
     for (int i = 0; i < count; i++) threads[i].state = READY;
     return true;
 }
@@ -211,9 +258,14 @@ static bool open_barrier() {  // true while threads still run
 static void run_block() {
     memset(dynamic_shared, 0xff, dynamic_shared_bytes + CANARY);  // NaN, and no number that a kernel expects
     int n = (count + LANES - 1) / LANES;
-    for (int i = 0; i < count; i++) threads[i].state = READY, threads[i].fiber = nullptr, threads[i].line = 0;
+    machine.blocks_run++, machine.barriers_passed = 0;
+    for (int i = 0; i < count; i++) {
+        threads[i].state = READY, threads[i].fiber = nullptr, threads[i].line = 0;
+        threads[i].copies = threads[i].groups = 0;
+    }
     for (int w = 0; w < n; w++) {
         int lanes = count - w * LANES;
+        warps[w].syncs = 0;
         warps[w].live = lanes < LANES ? (1u << lanes) - 1 : ~0u;
         for (Meeting& m : warps[w].meetings) m.mask = m.arrived = 0;
     }
@@ -255,6 +307,7 @@ static int launch(void (*kernel)(void*), void* argument, const unsigned* sizes, 
     handler.sa_sigaction = faulted, handler.sa_flags = SA_SIGINFO | SA_ONSTACK;
     sigaltstack(&own, &former_stack);
     for (int i = 0; i < 3; i++) sigaction(signals[i], &handler, &former[i]);
+    machine.in_kernel = false, machine.blocks_run = 0;
     int failed = sigsetjmp(abandoned, 1);
     if (!failed) {
         unsigned long long blocks = 1ull * gridDim.x * gridDim.y * gridDim.z;
@@ -264,6 +317,7 @@ static int launch(void (*kernel)(void*), void* argument, const unsigned* sizes, 
             run_block();
         }
     } else {
+        machine.in_kernel = false;
         forget_fibers();
     }
     for (int i = 0; i < 3; i++) sigaction(signals[i], &former[i], nullptr);
@@ -281,7 +335,7 @@ template <typename... A> struct Call {
 template <size_t... I> struct Places {};
 template <size_t N, size_t... I> struct Count : Count<N - 1, N - 1, I...> {};
 template <size_t... I> struct Count<0, I...> { using type = Places<I...>; };
-template <typename... A, size_t... I> void invoke(const Call<A...>& call, Places<I...>) {
+template <typename... A, size_t... I> UNCHECKED void invoke(const Call<A...>& call, Places<I...>) {
     call.kernel(*(typename bare<A>::type*)call.arguments[I]...);
 }
 

@@ -1,5 +1,5 @@
 // What ptx.cuh offers, without a GPU: tensor-core products by the fragment layouts of the PTX manual, and
-// asynchronous copies that are done at once.
+// asynchronous copies that are made when they are waited for.
 #pragma once
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -49,14 +49,36 @@ inline unsigned to_tf32(float x) {
     return isinf(x) ? bits : (bits + 0x1000) & ~0x1fffu;
 }
 
-// The copy is made now and seen by cp_async_wait; a kernel that reads before it waits is not caught.
-inline void cp_async_16(void* shared, const void* global, bool valid = true, int line = __builtin_LINE()) {
-    if ((size_t)shared % 16 || (valid && (size_t)global % 16)) emulation::fail("line %d: cp_async_16 needs addresses in whole 16 bytes", line);
-    if (valid) memcpy(shared, global, 16);
-    else memset(shared, 0, 16);
+// A copy is made when its thread waits for it, as late as the GPU may make it: who does not wait reads NaN.
+namespace emulation {
+constexpr int COPIES = 128;
+struct Copy { void* to; const void* from; int group; };
+static Copy copies[MOST_THREADS][COPIES];  // not yet made, of each thread
+
+inline void wait_for_copies(int but) {
+    Copy* mine = copies[me->number];
+    int kept = 0;
+    for (int i = 0; i < me->copies; i++) {
+        if (mine[i].group >= me->groups - but) {
+            mine[kept++] = mine[i];
+        } else if (mine[i].from) {
+            *(uint4*)mine[i].to = *(const uint4*)mine[i].from;
+        } else {
+            *(uint4*)mine[i].to = uint4{0, 0, 0, 0};
+        }
+    }
+    me->copies = kept;
 }
-inline void cp_async_commit() {}
-template <int N> void cp_async_wait() {}
+}  // namespace emulation
+
+inline void cp_async_16(void* shared, const void* global, bool valid = true, int line = __builtin_LINE()) {
+    using namespace emulation;
+    if ((size_t)shared % 16 || (valid && (size_t)global % 16)) fail("line %d: cp_async_16 needs addresses in whole 16 bytes", line);
+    if (me->copies == COPIES) fail("line %d: more than %d copies under way", line, COPIES);
+    copies[me->number][me->copies++] = {shared, valid ? global : nullptr, me->groups};
+}
+inline void cp_async_commit() { emulation::me->groups++; }
+template <int N> void cp_async_wait() { emulation::wait_for_copies(N); }
 
 namespace emulation {
 inline void ldmatrix(const char* what, int line, unsigned* r, const void* row, bool transposed) {
