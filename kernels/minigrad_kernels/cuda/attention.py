@@ -146,7 +146,8 @@ class Case:
         self.causal, self.p = bool(causal), p
         # Two whole numbers; in a captured step they may lie on the device.
         on_device = hasattr(seed, "__cuda_array_interface__")
-        self.numbers, self.seed = (None, seed) if on_device else (seed, None)
+        self.numbers: Any = None if on_device else seed
+        self.seed: Any = seed if on_device else None
         self.layout: Any = None
         self.in_eights = False  # rows (but of bias and mask) begin at whole 16 bytes, if the array does
 

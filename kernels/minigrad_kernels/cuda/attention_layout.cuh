@@ -64,16 +64,18 @@ template <typename T> struct Scores {
 // Which weights dropout leaves, as bits that are a function of the seed and a weight's place: 32 random bits each,
 // the columns of 64 keys together in the stream, row by row. A block of Philox decides on 8 keys of a row.
 struct Dropout {
-    Word key0, key1;
-    long long rows, row;  // rows: of all items; row: the item's first
+    const Layout& at;
+    const Word* seed;  // nullptr: it came with the layout
+    long long row;     // the item's first
     unsigned limit;
 
     __device__ Dropout(const Layout& at, long long item, const Word* seed)
-        : key0(seed ? seed[0] : at.key0), key1(seed ? seed[1] : at.key1), rows(at.items * at.queries),
-          row(item * at.queries), limit(at.limit) {}
+        : at(at), seed(seed), row(item * at.queries), limit(at.limit) {}
 
     // The bits of ROWS queries and KEYS keys (8 to a byte), by all threads: to be seen after a barrier.
     template <int ROWS, int KEYS> __device__ void draw(unsigned char* kept, int query, int key) const {
+        Word key0 = seed ? seed[0] : at.key0, key1 = seed ? seed[1] : at.key1;
+        long long rows = at.items * at.queries;
         for (int i = threadIdx.x; i < ROWS * KEYS / 8; i += blockDim.x) {
             int j = key + i % (KEYS / 8) * 8;
             Block drawn = philox((j / 64 * rows + row + query + i / (KEYS / 8)) * 8 + j % 64 / 8, key0, key1);

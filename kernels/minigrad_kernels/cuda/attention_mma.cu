@@ -88,9 +88,10 @@ __global__ void __launch_bounds__(128) mma_forward(const T* __restrict__ q, cons
 #endif
 }
 
-// ---- gradients: 64 rows are kept, and pairs of tiles come by through two places in turn
+// ---- gradients: some rows are kept, and pairs of tiles come by through two places in turn
 
-constexpr int KEPT = WARPS * 16;
+template <int D> constexpr int FRAGMENTS = D > 64 ? 1 : 2;  // of 16 rows that a warp keeps
+constexpr int PASSING = 32;                                 // rows of a tile that comes by
 
 template <typename T, int D>
 __global__ void __launch_bounds__(128) mma_query_gradient(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
@@ -98,7 +99,7 @@ __global__ void __launch_bounds__(128) mma_query_gradient(const T* __restrict__ 
                                    const float* __restrict__ lse, const float* __restrict__ along, const unsigned long long* __restrict__ seed,
                                    T* __restrict__ dq, Layout at, float scale, bool causal) {
 #if HAS_MMA
-    constexpr int M = KEPT, N = WALKED<D>;
+    constexpr int MT = FRAGMENTS<D>, M = WARPS * 16 * MT, N = PASSING;
     SHARED(T, queries);
     __shared__ unsigned char kept[2][M * N / 8];
     T *slopes = queries + M * PITCH<D>, *places = slopes + M * PITCH<D>;
@@ -117,14 +118,15 @@ __global__ void __launch_bounds__(128) mma_query_gradient(const T* __restrict__ 
     copy_rows<T, M, D>(slopes, g + at.g.item(job.item, at.inners), at.g.row, job.first, at.queries, at.deep);
     fetch(0, 0);
 
-    int row = threadIdx.x / WARP * 16;
+    int row = threadIdx.x / WARP * 16 * MT;
     int own = job.first + row;
-    float sums[1][D / 8][4] = {}, s[1][N / 8][4], dp[1][N / 8][4], shift[2], less[2];
-    for (int h = 0; h < 2; h++) {
-        int i = own + group() + 8 * h;
-        shift[h] = i < at.queries ? lse[job.item * at.queries + i] * LOG2_E : 0.0f;
-        less[h] = i < at.queries ? along[job.item * at.queries + i] : 0.0f;
-    }
+    float sums[MT][D / 8][4] = {}, s[MT][N / 8][4], dp[MT][N / 8][4], shift[MT][2], less[MT][2];
+    for (int m = 0; m < MT; m++)
+        for (int h = 0; h < 2; h++) {
+            int i = own + 16 * m + group() + 8 * h;
+            shift[m][h] = i < at.queries ? lse[job.item * at.queries + i] * LOG2_E : 0.0f;
+            less[m][h] = i < at.queries ? along[job.item * at.queries + i] : 0.0f;
+        }
     int end = causal ? min(at.keys, job.first + M) : at.keys;
     int turn = 0;
     for (int first = 0; first < end; first += N, turn ^= 1) {
@@ -132,21 +134,25 @@ __global__ void __launch_bounds__(128) mma_query_gradient(const T* __restrict__ 
         cp_async_wait<0>();
         __syncthreads();  // this pair has come, the one before has been read
         if (first + N < end) fetch(turn ^ 1, first + N);
-        row_products<T, 1, N, D>(s, queries, row, keys);
-        row_products<T, 1, N, D>(dp, slopes, row, values);
-        scores(s[0], [&](int, int i) { return own + group() + i / 2 * 8; },
-               [&](int n, int i) { return first + 8 * n + pair() + i % 2; }, scores.cuts(own, first, N));
+        row_products<T, MT, N, D>(s, queries, row, keys);
+        row_products<T, MT, N, D>(dp, slopes, row, values);
 #pragma unroll
-        for (int n = 0; n < N / 8; n++)
+        for (int m = 0; m < MT; m++) {
+            int high = row + 16 * m + group();
+            scores(s[m], [&](int, int i) { return job.first + high + i / 2 * 8; },
+                   [&](int n, int i) { return first + 8 * n + pair() + i % 2; }, scores.cuts(own + 16 * m, first, N));
 #pragma unroll
-            for (int i = 0; i < 4; i++) {
-                if (dropout.limit)
-                    dp[0][n][i] *= at.up * dropout.keeps<N>(kept[turn], row + group() + i / 2 * 8, 8 * n + pair() + i % 2);
-                s[0][n][i] = exp2_approx(s[0][n][i] - shift[i / 2]) * (dp[0][n][i] - less[i / 2]);
-            }
-        add_weighted<T, 1, N, D>(sums, s, keys);
+            for (int n = 0; n < N / 8; n++)
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    float slope = dp[m][n][i];
+                    if (dropout.limit) slope *= at.up * dropout.keeps<N>(kept[turn], high + i / 2 * 8, 8 * n + pair() + i % 2);
+                    s[m][n][i] = exp2_approx(s[m][n][i] - shift[m][i / 2]) * (slope - less[m][i / 2]);
+                }
+        }
+        add_weighted<T, MT, N, D>(sums, s, keys);
     }
-    store_rows<T, 1, D>(dq + at.dq.item(job.item, at.inners), at.dq.row, own, at.queries, at.depth, sums, scale);
+    store_rows<T, MT, D>(dq + at.dq.item(job.item, at.inners), at.dq.row, own, at.queries, at.depth, sums, scale);
 #endif
 }
 
@@ -156,7 +162,7 @@ __global__ void __launch_bounds__(128) mma_key_gradients(const T* __restrict__ q
                                   const float* __restrict__ lse, const float* __restrict__ along, const unsigned long long* __restrict__ seed,
                                   T* __restrict__ dk, T* __restrict__ dv, Layout at, float scale, bool causal) {
 #if HAS_MMA
-    constexpr int M = KEPT, N = WALKED<D>;
+    constexpr int MT = FRAGMENTS<D>, M = WARPS * 16 * MT, N = PASSING;
     SHARED(T, keys);
     __shared__ unsigned char kept[2][M * N / 8];
     T *values = keys + M * PITCH<D>, *places = values + M * PITCH<D>;
@@ -185,36 +191,40 @@ __global__ void __launch_bounds__(128) mma_key_gradients(const T* __restrict__ q
     fetch(0, start);
     if (threadIdx.x < 2 * N) rows[threadIdx.x] = number(start);
 
-    int row = threadIdx.x / WARP * 16, turn = 0;
+    int row = threadIdx.x / WARP * 16 * MT, turn = 0;
     int own = job.first + row;
-    float key_sums[1][D / 8][4] = {}, value_sums[1][D / 8][4] = {}, s[1][N / 8][4], dp[1][N / 8][4];
+    float key_sums[MT][D / 8][4] = {}, value_sums[MT][D / 8][4] = {}, s[MT][N / 8][4], dp[MT][N / 8][4];
     for (int first = start; first < at.queries; first += N, turn ^= 1) {
         T *queries = places + turn * 2 * N * PITCH<D>, *slopes = queries + N * PITCH<D>;
         cp_async_wait<0>();
         __syncthreads();  // this pair has come, the one before has been read
         if (first + N < at.queries) fetch(turn ^ 1, first + N);
         float next = number(first + N);
-        row_products<T, 1, N, D>(s, keys, row, queries);
-        row_products<T, 1, N, D>(dp, values, row, slopes);
-        scores(s[0], [&](int n, int i) { return first + 8 * n + pair() + i % 2; },
-               [&](int, int i) { return own + group() + i / 2 * 8; }, scores.cuts(first, own, 16));
+        row_products<T, MT, N, D>(s, keys, row, queries);
+        row_products<T, MT, N, D>(dp, values, row, slopes);
         const float *shift = rows + turn * 2 * N, *less = shift + N;
 #pragma unroll
-        for (int n = 0; n < N / 8; n++)
+        for (int m = 0; m < MT; m++) {
+            int high = row + 16 * m + group();
+            scores(s[m], [&](int n, int i) { return first + 8 * n + pair() + i % 2; },
+                   [&](int, int i) { return job.first + high + i / 2 * 8; }, scores.cuts(first, own + 16 * m, 16));
 #pragma unroll
-            for (int i = 0; i < 4; i++) {
-                int j = 8 * n + pair() + i % 2;
-                float keeps = dropout.limit ? dropout.keeps<M>(kept[turn], j, row + group() + i / 2 * 8) : 1.0f;
-                s[0][n][i] = exp2_approx(s[0][n][i] - shift[j]);
-                dp[0][n][i] = s[0][n][i] * (at.up * keeps * dp[0][n][i] - less[j]);
-                s[0][n][i] *= keeps;
-            }
-        add_weighted<T, 1, N, D>(value_sums, s, slopes);
-        add_weighted<T, 1, N, D>(key_sums, dp, queries);
+            for (int n = 0; n < N / 8; n++)
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    int j = 8 * n + pair() + i % 2;
+                    float keeps = dropout.limit ? dropout.keeps<M>(kept[turn], j, high + i / 2 * 8) : 1.0f;
+                    float weight = exp2_approx(s[m][n][i] - shift[j]);
+                    dp[m][n][i] = weight * (at.up * keeps * dp[m][n][i] - less[j]);
+                    s[m][n][i] = weight * keeps;
+                }
+        }
+        add_weighted<T, MT, N, D>(value_sums, s, slopes);
+        add_weighted<T, MT, N, D>(key_sums, dp, queries);
         if (threadIdx.x < 2 * N) rows[(turn ^ 1) * 2 * N + threadIdx.x] = next;
     }
     cp_async_wait<0>();
-    store_rows<T, 1, D>(dk + at.dk.item(job.item, at.inners), at.dk.row, own, at.keys, at.depth, key_sums, scale);
-    store_rows<T, 1, D>(dv + at.dv.item(job.item, at.inners), at.dv.row, own, at.keys, at.deep, value_sums, at.up);
+    store_rows<T, MT, D>(dk + at.dk.item(job.item, at.inners), at.dk.row, own, at.keys, at.depth, key_sums, scale);
+    store_rows<T, MT, D>(dv + at.dv.item(job.item, at.inners), at.dv.row, own, at.keys, at.deep, value_sums, at.up);
 #endif
 }
