@@ -18,8 +18,7 @@ from .kernels import kernel
 
 __all__: list[str] = []
 
-NOTHING = (1 << 64) - 1  # what a word holds while all is well
-PIECE = 1024  # words made at once
+PIECE = 1024  # words made at once; 0 while all is well
 
 
 class Site(NamedTuple):
@@ -45,7 +44,7 @@ class Board:
         number = self.sites.setdefault(site, len(self.sites))
         if number // PIECE == len(self.pieces):
             with xp.cuda.Device(self.device):
-                self.pieces.append(xp.full(PIECE, NOTHING, np.uint64))
+                self.pieces.append(xp.zeros(PIECE, np.uint64))
         self.asked = True
         return self.pieces[number // PIECE], number % PIECE
 
@@ -54,12 +53,12 @@ class Board:
         used = [piece[: len(self.sites) - i * PIECE] for i, piece in enumerate(self.pieces)]
         words = np.concatenate([piece.get() for piece in used])
         self.asked = False
-        bad = np.flatnonzero(words != NOTHING)
+        bad = np.flatnonzero(words)
         if not bad.size:
             return None
         for piece in self.pieces:
-            piece.fill(NOTHING)
-        return list(self.sites)[bad[0]], int(words[bad[0]])
+            piece.fill(0)
+        return list(self.sites)[bad[0]], int(~words[bad[0]])
 
 
 boards: dict[int, Board] = {}
@@ -97,8 +96,8 @@ def _look(xp: Any, x: Any, words: Any, slot: int, low: float, high: float, ignor
     word = place.astype(np.uint64) << np.uint64(32) | value.astype(
         np.int32 if x.dtype.kind in "iu" else np.float32
     ).view(np.uint32).astype(np.uint64)
-    word = xp.where(bad.any(), word, xp.full(1, NOTHING, np.uint64))
-    words[slot : slot + 1] = xp.minimum(words[slot : slot + 1], word)
+    word = xp.where(bad.any(), ~word, xp.zeros(1, np.uint64))
+    words[slot : slot + 1] = xp.maximum(words[slot : slot + 1], word)
 
 
 def replayed() -> None:

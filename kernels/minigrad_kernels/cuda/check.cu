@@ -1,8 +1,8 @@
 // Whether all numbers of an array lie in a range: one read, and nothing is written where they do.
 //
-// What does not belong is told in one 64-bit word: its place in the upper half, its value in the lower. The
-// least word wins (an atomic minimum of whole numbers, the same result in any order), so the first bad
-// element is told. The host reads the words when it next waits for the device anyway.
+// What does not belong is told in one 64-bit word: its place in the upper half, its value in the lower, all
+// bits turned round, so that 0 means nothing. The largest word wins (an atomic maximum of whole numbers, the
+// same result in any order): the first bad element. The host reads the words when it next waits anyway.
 #include "common.cuh"
 
 #define LARGEST 2147483647LL
@@ -14,7 +14,7 @@ __device__ inline unsigned told(long long x) {
 __device__ inline unsigned told(double x) { return __float_as_uint(static_cast<float>(x)); }
 
 __device__ inline void tell(unsigned long long* word, long long place, unsigned value) {
-    atomicMin(word, static_cast<unsigned long long>(place) << 32 | value);
+    atomicMax(word, ~(static_cast<unsigned long long>(place) << 32 | value));
 }
 
 template <typename I>

@@ -19,9 +19,9 @@ THREADS, BLOCKS = 256, 1024
 
 
 def check_range(x: Any, words: Any, slot: int, low: float, high: float, ignored: int | None = None) -> Any:
-    """Lower words[slot] to place << 32 | value of the first element outside [low, high] (and not ignored)."""
+    """Raise words[slot] to ~(place << 32 | value) of the first element outside [low, high], not ignored."""
     name, n = x.dtype.name, x.size
-    if (name not in WHOLE and name not in CTYPES) or n >= 1 << 32:
+    if (name not in WHOLE and name not in CTYPES) or n >= (1 << 32) - 1:
         return NotImplemented
     flat = library(x).ascontiguousarray(x)
     grid = min(ceil_div(n, THREADS), BLOCKS)
