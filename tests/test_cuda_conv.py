@@ -95,6 +95,9 @@ LAYERS = [  # x, w, settings: several tiles of filters, of columns, of the depth
     ((8, 5, 6, 7), (130, 5, 3, 3), settings_of(2, padding=1)),
     ((33, 20, 9), (70, 10, 3), settings_of(1, 2, ((1, 2),), groups=2)),
     ((4, 6, 5, 4, 6), (8, 3, 2, 3, 2), settings_of(3, padding=1, groups=2)),
+    ((1, 33, 33), (33, 33, 1), settings_of(1)),  # depths one more than whole steps
+    ((4, 2, 17, 14), (3, 2, 3, 4), settings_of(2, 4, 1, 2)),  # stride and dilation with a common factor
+    ((5, 3, 13), (2, 3, 3), settings_of(1, 4, 3, 6)),
 ]  # fmt: skip
 
 
@@ -108,6 +111,8 @@ def test_shares_of_the_depth(stand_in, monkeypatch, count):
     monkeypatch.setattr(kernels, "_choice", lambda *sizes: (kernels.SCALAR, count))
     check_sizes((8, 18, 6, 5), (6, 9, 3, 3), settings_of(2, 2, 1, groups=2))
     check_sizes((3, 150, 7), (3, 150, 3), settings_of(1, 1, 1), "float16" if count == 3 else "float32")
+    if count == 40:
+        check_sizes((32, 2, 42), (3, 2, 1), settings_of(1))
 
 
 def test_choices(monkeypatch):

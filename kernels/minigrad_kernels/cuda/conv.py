@@ -37,8 +37,8 @@ TILES = (
 )  # fmt: skip
 SCALAR = TILES[2]  # for batches that are no multiple of 16 bytes
 STEP = 32  # shares of the depth are whole steps of every tile
-# Of an H100; others are not far from it, and the choice of tiles is rough: its processors, the cycles that one
-# more launch takes, bytes that the second cache moves in a cycle.
+# Of an H100; others are not far from it, and the choice of tiles is rough: its processors, the cycles that
+# one more launch takes, bytes that the second cache moves in a cycle.
 PROCESSORS, LAUNCH, BYTES = 132, 3000, 3000
 MODES = (
     ("float", 4, "false"), ("float", 4, "true"), ("__half", 8, "true"), ("__nv_bfloat16", 8, "true"),
