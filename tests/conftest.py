@@ -20,6 +20,7 @@ keep_freed_memory()
 def pytest_addoption(parser):
     parser.addoption("--device", default="cpu", help="where tensors are born: cpu, cuda or cuda:N")
     parser.addoption("--stand-in-gpu", action="store_true", help="run on a stand-in for CuPy (tests/stand_in)")
+    parser.addoption("--check-kernels", action="store_true", help="the stand-in looks at every access of a kernel")
     parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
 
 
@@ -62,6 +63,7 @@ def _stand_in(request):
     if not stand_in.available():
         pytest.skip("CUDA kernels are emulated by g++, which is not installed")
     stand_in.install()
+    stand_in.settings.checked = request.config.getoption("--check-kernels")
     yield stand_in
     stand_in.reset() if always else stand_in.remove()
 

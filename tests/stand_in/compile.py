@@ -17,17 +17,20 @@ from pathlib import Path
 __all__ = ["available", "compile", "launch"]
 
 HEADERS = Path(__file__).parent / "emulation"
-FLAGS = ("-std=c++17", "-O1", "-w", "-shared", "-fPIC", "-fno-strict-aliasing", "-ffp-contract=off")
+CHECKED = ("-fsanitize=thread", "-DEMULATION_CHECKED", "-g1")  # each access calls a function of checks.hpp
+# no-gnu-unique: `__shared__` variables of one name in two texts are two variables.
+FLAGS = ("-std=c++17", "-O1", "-w", "-fPIC", "-fno-gnu-unique", "-fvisibility=hidden", "-fno-strict-aliasing", "-ffp-contract=off")
 STARTER = """
 #line 1 "start"
-extern "C" int emulated_start(int emulated_which, void** emulated_arguments, const unsigned* emulated_sizes,
+#define STARTED extern "C" __attribute__((visibility("default")))
+STARTED int emulated_start(int emulated_which, void** emulated_arguments, const unsigned* emulated_sizes,
                               size_t emulated_shared, int emulated_order) {
     switch (emulated_which) {
         %s
     }
     return -1;
 }
-extern "C" const char* emulated_message() { return emulation::message; }
+STARTED const char* emulated_message() { return emulation::message; }
 """
 GIVEN = "emulated_arguments, emulated_sizes, emulated_shared, emulated_order"
 
@@ -53,39 +56,62 @@ def headers():
 
 
 @functools.cache
-def compile(code, expressions):
-    """{expression: Function} for the kernels of `code`; RuntimeError with the compiler's words."""
-    cases = "".join(
-        f"case {i}: return emulation::start(&{name}, {GIVEN});\n" for i, name in enumerate(expressions)
-    )
+def compile(code, expressions, checked=False):
+    """{expression: a function to launch it} for kernels of `code`; RuntimeError with the compiler's words.
+
+    checked: every read and write is looked at as it is made (emulation/checks.hpp).
+    """
+    cases = "".join(f"case {i}: return emulation::start(&{name}, {GIVEN});\n" for i, name in enumerate(expressions))
     text = '#line 1 "kernel"\n' + code + STARTER % cases
-    key = hashlib.sha256(headers() + " ".join(FLAGS).encode() + text.encode()).hexdigest()[:32]
+    flags = FLAGS + CHECKED * checked
+    key = hashlib.sha256(headers() + " ".join(flags).encode() + text.encode()).hexdigest()[:32]
     built = folder() / f"{key}.so"
     if not built.exists():
-        _build(text, built)
+        _build(text, flags, built)
     library = ctypes.PyDLL(str(built))  # PyDLL: one launch at a time, as the fibers are shared
     library.emulated_message.restype = ctypes.c_char_p
     return {name: functools.partial(launch, library, i, name, code) for i, name in enumerate(expressions)}
 
 
-def _build(text, built):
+def _build(text, flags, built):
     with tempfile.TemporaryDirectory(dir=built.parent) as here:
-        out = Path(here) / "built.so"
-        command = ["g++", *FLAGS, f"-I{HEADERS}", "-include", str(HEADERS / "cuda_emulation.hpp"), "-x", "c++", "-", "-o", str(out)]
+        made, out = Path(here) / "built.o", Path(here) / "built.so"
+        command = ["g++", *flags, f"-I{HEADERS}", "-include", str(HEADERS / "cuda_emulation.hpp"), "-x", "c++", "-c", "-", "-o", str(made)]
         ran = subprocess.run(command, input=text, capture_output=True, text=True)
         if ran.returncode:
             raise RuntimeError(f"compile: g++ refused the kernel\n{ran.stderr[:4000]}")
+        subprocess.run(["g++", "-shared", str(made), "-o", str(out)], check=True)  # no sanitizer's library
         out.replace(built)  # whole, or not at all: others may be building the same
 
 
-def launch(library, which, name, code, grid, block, pointers, shared=0, order="forward"):
-    """Run one kernel. pointers: the address of each argument's value. RuntimeError for what CUDA forbids."""
+def launch(library, which, name, code, grid, block, pointers, shared=0, order="forward", ranges=None):
+    """Run one kernel. pointers: the address of each argument's value. RuntimeError for what CUDA forbids.
+
+    ranges: (first, end) of every array that there is, sorted: for a checked kernel.
+    """
     sizes = (*grid, *(1,) * (3 - len(grid)), *block, *(1,) * (3 - len(block)))
     _check_sizes(name, sizes, shared)
+    if ranges is not None:
+        flat = [n for pair in ranges for n in pair]
+        given = (ctypes.c_size_t * len(flat))(*flat)
+        library.emulated_begin_checks(given, ctypes.c_size_t(len(ranges)))
     arguments = (ctypes.c_void_p * len(pointers))(*pointers)
     failed = library.emulated_start(which, arguments, (ctypes.c_uint * 6)(*sizes), ctypes.c_size_t(shared), int(order == "reverse"))
     if failed:
-        raise RuntimeError(f"{name}: {_with_text(library.emulated_message().decode(), code)}")
+        message = _with_line(library.emulated_message().decode(), library._name)
+        raise RuntimeError(f"{name}: {_with_text(message, code)}")
+
+
+def _with_line(message, built):
+    """The message of a check, the place in machine code told as a line of the kernel."""
+    before, found, rest = message.partition("at +0x")
+    if not found:
+        return message
+    place, _, what = rest.partition(":")
+    command = ["addr2line", "-i", "-e", built, hex(int(place, 16) - 1)]
+    said = subprocess.run(command, capture_output=True, text=True).stdout if shutil.which("addr2line") else ""
+    lines = [line.rpartition(":")[2].split()[0] for line in said.splitlines() if line.rpartition(":")[0].endswith("kernel")]
+    return f"{before}line {lines[0]}:{what}" if lines else message
 
 
 def _check_sizes(name, sizes, shared):

@@ -17,6 +17,7 @@ __all__ = ["Memory", "MemoryHook", "MemoryPointer", "MemoryPool", "OutOfMemoryEr
 
 UNIT = 512
 POOLS = weakref.WeakSet()
+LIVE = weakref.WeakSet()  # the blocks in use
 
 
 class OutOfMemoryError(MemoryError):
@@ -36,6 +37,7 @@ class Memory:
         self.pool, self.segment, self.start, self.length, self.size, self.stream = pool, segment, start, length, size, stream
         self.ptr = segment.address + start
         self.device_id = segment.device_id
+        LIVE.add(self)
 
     @property
     def buffer(self):
@@ -183,6 +185,11 @@ class PinnedMemoryPool:
 
     def free_all_blocks(self):
         pass
+
+
+def live_ranges():
+    """First and last address of every block in use, sorted."""
+    return sorted((m.ptr, m.ptr + m.size) for m in list(LIVE) if m.size)
 
 
 class MemoryHook:

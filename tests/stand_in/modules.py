@@ -5,7 +5,7 @@ import numpy as np
 
 from .arrays import address, ndarray
 from .compile import compile
-from .memory import MemoryPointer
+from .memory import MemoryPointer, live_ranges
 from .settings import settings
 from .streams import submit
 
@@ -26,14 +26,19 @@ class RawModule:
     def get_function(self, name):
         if self.name_expressions and name not in self.name_expressions:
             raise KeyError(f"{name!r} is none of name_expressions={self.name_expressions}")
-        return Function(name, compile(self.code, (name,))[name])
+        return Function(name, self.code)
 
 
 class Function:
     """A kernel: f(grid, block, args, shared_mem=bytes)."""
 
-    def __init__(self, name, start):
-        self.name, self.start, self.max_dynamic_shared_size_bytes = name, start, 48 * 1024
+    def __init__(self, name, code):
+        self.name, self.code, self.max_dynamic_shared_size_bytes = name, code, 48 * 1024
+        self.started()  # compiled now, so that errors come where CuPy's do
+
+    def started(self):
+        """The compiled kernel, with or without checks as the settings say."""
+        return compile(self.code, (self.name,), settings.checked)[self.name]
 
     def __call__(self, grid, block, args, *, shared_mem=0, stream=None, enable_cooperative_groups=False):
         if not isinstance(grid, tuple) or not isinstance(block, tuple):
@@ -50,7 +55,9 @@ class Function:
         def run(kept=(values, held)):
             for strip in places:
                 strip[:] = 0xFF  # a graph's arrays may lie where others lay since
-            self.start(tuple(map(int, grid)), tuple(map(int, block)), pointers, int(shared_mem), settings.order)
+            sizes = tuple(map(int, grid)), tuple(map(int, block))
+            ranges = live_ranges() if settings.checked else None
+            self.started()(*sizes, pointers, int(shared_mem), settings.order, ranges)
             for i, strip in enumerate(places):
                 if (strip != 0xFF).any():
                     strip[:] = 0xFF
@@ -64,7 +71,7 @@ class Function:
 
 class RawKernel(Function):
     def __init__(self, code, name, options=(), backend="nvrtc", **kw):
-        super().__init__(name, RawModule(code=code, options=options).get_function(name).start)
+        super().__init__(name, code)
 
 
 def passed(kernel, x):

@@ -12,6 +12,7 @@ HERE = os.path.dirname(__file__)
 
 class Settings:
     order = "forward"  # or "reverse": threads, warps and blocks run last to first; no result may change
+    checked = False  # look at every access of a kernel: outside of arrays, races, shared memory not yet written
     devices = 1  # how many GPUs there are
     memory = 16 << 30  # bytes of each
 

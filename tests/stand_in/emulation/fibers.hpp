@@ -21,9 +21,11 @@ namespace emulation {
 
 enum State { READY, AT_BARRIER, AT_MEETING, ENDED };
 constexpr int MOST_THREADS = 1024, LANES = 32, MEETINGS = 8, BRINGS = 48;
+constexpr int COPIES = 128;  // asynchronous copies under way, of one thread
 constexpr size_t STACK = 256 * 1024, PAGE = 4096, MOST_SHARED = 227 * 1024, CANARY = 64;
 
 struct Fiber { jmp_buf at; unsigned char* stack; bool alive; };
+struct Copy { void* to; const void* from; int group; };
 struct Thread {
     State state;
     uint3 index;
@@ -31,7 +33,7 @@ struct Thread {
     const char* what;
     Fiber* fiber;
     bool predicate;
-    int copies, groups;  // asynchronous copies under way (ptx_emulated.hpp)
+    int copies, groups;  // of asynchronous copies (ptx_emulated.hpp)
 };
 
 // Lanes of one warp that exchange something: each brings up to 48 bytes, and sees what the others brought.
@@ -59,11 +61,13 @@ static struct Machine {
     char message[1024];
     int barrier_count;  // how many threads said yes at the last barrier
     unsigned blocks_run, barriers_passed;
+    bool fenced;     // the kernel has called __threadfence
     bool in_kernel;  // a thread of the kernel runs, not the scheduler
     void (*body)(void*);
     void* body_argument;
     size_t dynamic_shared_bytes;
     unsigned char* stacks;
+    Copy copies[MOST_THREADS][COPIES];
 } machine;
 alignas(128) static unsigned char dynamic_shared[MOST_SHARED + CANARY];
 
@@ -103,12 +107,11 @@ __attribute__((noinline)) static void leave(State state) {
     me->state = state;
     machine.in_kernel = false;
     if (!_setjmp(me->fiber->at)) _longjmp(scheduler, 1);
-    machine.in_kernel = true;
+    machine.in_kernel = state != ENDED;
 }
 
 static void fiber_main() {
     for (;;) {
-        machine.in_kernel = true;
         body(body_argument);
         leave(ENDED);
     }
@@ -307,7 +310,7 @@ static int launch(void (*kernel)(void*), void* argument, const unsigned* sizes, 
     handler.sa_sigaction = faulted, handler.sa_flags = SA_SIGINFO | SA_ONSTACK;
     sigaltstack(&own, &former_stack);
     for (int i = 0; i < 3; i++) sigaction(signals[i], &handler, &former[i]);
-    machine.in_kernel = false, machine.blocks_run = 0;
+    machine.in_kernel = machine.fenced = false, machine.blocks_run = 0;
     int failed = sigsetjmp(abandoned, 1);
     if (!failed) {
         unsigned long long blocks = 1ull * gridDim.x * gridDim.y * gridDim.z;
@@ -336,7 +339,9 @@ template <size_t... I> struct Places {};
 template <size_t N, size_t... I> struct Count : Count<N - 1, N - 1, I...> {};
 template <size_t... I> struct Count<0, I...> { using type = Places<I...>; };
 template <typename... A, size_t... I> UNCHECKED void invoke(const Call<A...>& call, Places<I...>) {
+    machine.in_kernel = true;
     call.kernel(*(typename bare<A>::type*)call.arguments[I]...);
+    machine.in_kernel = false;
 }
 
 // Like cuLaunchKernel: `arguments` points to each argument's value.

@@ -4,6 +4,12 @@
 #include <assert.h>
 #include <stdint.h>
 #include "fibers.hpp"
+#ifdef EMULATION_CHECKED
+#include "checks.hpp"
+#define ATOMIC_ACCESS(p, n) emulation::touched(p, n, true, (const char*)__builtin_return_address(0), true)
+#else
+#define ATOMIC_ACCESS(p, n)
+#endif
 
 #define __global__
 #define __device__
@@ -55,7 +61,7 @@ inline int __syncthreads_and(int yes, int line = __builtin_LINE()) {
     emulation::barrier("__syncthreads_and", line, yes);
     return emulation::barrier_count == emulation::count;
 }
-inline void __threadfence() {}
+inline void __threadfence() { emulation::machine.fenced = true; }
 inline void __threadfence_block() {}
 inline void __threadfence_system() {}
 [[noreturn]] inline void __trap() { emulation::fail("__trap"); }
@@ -107,16 +113,18 @@ template <typename T> void __stcg(T* p, T x) { *p = x; }
 template <typename T> void __stwt(T* p, T x) { *p = x; }
 
 // Whole numbers only: an atomic sum of floats has another result at every run, and no kernel may use one.
+#define ATOMIC_OP(name, T, result) \
+    UNCHECKED inline T name(T* p, T x) { ATOMIC_ACCESS(p, sizeof *p); T former = *p; *p = result; return former; }
 #define ATOMIC(T)                                                                                                 \
-    inline T atomicAdd(T* p, T x) { T former = *p; *p = former + x; return former; }                              \
-    inline T atomicSub(T* p, T x) { T former = *p; *p = former - x; return former; }                              \
-    inline T atomicMax(T* p, T x) { T former = *p; *p = former > x ? former : x; return former; }                 \
-    inline T atomicMin(T* p, T x) { T former = *p; *p = former < x ? former : x; return former; }                 \
-    inline T atomicOr(T* p, T x) { T former = *p; *p = former | x; return former; }                               \
-    inline T atomicAnd(T* p, T x) { T former = *p; *p = former & x; return former; }                              \
-    inline T atomicXor(T* p, T x) { T former = *p; *p = former ^ x; return former; }                              \
-    inline T atomicExch(T* p, T x) { T former = *p; *p = x; return former; }                                      \
-    inline T atomicCAS(T* p, T was, T x) { T former = *p; if (former == was) *p = x; return former; }
+    ATOMIC_OP(atomicAdd, T, former + x) ATOMIC_OP(atomicSub, T, former - x) ATOMIC_OP(atomicExch, T, x)             \
+    ATOMIC_OP(atomicMax, T, former > x ? former : x) ATOMIC_OP(atomicMin, T, former < x ? former : x)               \
+    ATOMIC_OP(atomicOr, T, former | x) ATOMIC_OP(atomicAnd, T, former & x) ATOMIC_OP(atomicXor, T, former ^ x)       \
+    UNCHECKED inline T atomicCAS(T* p, T was, T x) {                                                               \
+        ATOMIC_ACCESS(p, sizeof *p);                                                                               \
+        T former = *p;                                                                                             \
+        if (former == was) *p = x;                                                                                 \
+        return former;                                                                                             \
+    }
 ATOMIC(int) ATOMIC(unsigned) ATOMIC(unsigned long long)
 void atomicAdd(float*, float) = delete;
 void atomicAdd(double*, double) = delete;

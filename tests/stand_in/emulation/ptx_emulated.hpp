@@ -51,12 +51,8 @@ inline unsigned to_tf32(float x) {
 
 // A copy is made when its thread waits for it, as late as the GPU may make it: who does not wait reads NaN.
 namespace emulation {
-constexpr int COPIES = 128;
-struct Copy { void* to; const void* from; int group; };
-static Copy copies[MOST_THREADS][COPIES];  // not yet made, of each thread
-
 inline void wait_for_copies(int but) {
-    Copy* mine = copies[me->number];
+    Copy* mine = machine.copies[me->number];
     int kept = 0;
     for (int i = 0; i < me->copies; i++) {
         if (mine[i].group >= me->groups - but) {
@@ -75,7 +71,7 @@ inline void cp_async_16(void* shared, const void* global, bool valid = true, int
     using namespace emulation;
     if ((size_t)shared % 16 || (valid && (size_t)global % 16)) fail("line %d: cp_async_16 needs addresses in whole 16 bytes", line);
     if (me->copies == COPIES) fail("line %d: more than %d copies under way", line, COPIES);
-    copies[me->number][me->copies++] = {shared, valid ? global : nullptr, me->groups};
+    machine.copies[me->number][me->copies++] = {shared, valid ? global : nullptr, me->groups};
 }
 inline void cp_async_commit() { emulation::me->groups++; }
 template <int N> void cp_async_wait() { emulation::wait_for_copies(N); }
