@@ -6,7 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from ..layout import dense_order, library
-from .launch import CTYPES, ceil_div, ctype
+from .launch import CTYPES, ceil_div
 
 __all__ = ["FLOATS", "KINDS", "Lines", "accumulator", "lines_of"]
 
@@ -17,8 +17,8 @@ LONGEST = 2**30  # a place in a line is an int
 
 
 def accumulator(dtype: Any) -> str:
-    """The C type in which numbers of this dtype are added up."""
-    return "double" if ctype(dtype) == "double" else "float"
+    """The dtype in which numbers of this one are added up."""
+    return "float64" if dtype.name == "float64" else "float32"
 
 
 class Lines(NamedTuple):

@@ -60,11 +60,12 @@ __device__ inline void write(
 
 // ---- forward, lines that a team holds
 
-template <typename T, typename S, int KIND>
+template <typename T, int KIND>
 __global__ void norm_forward(
     const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, T* __restrict__ z,
-    T* __restrict__ y, S* __restrict__ center, S* __restrict__ variance, S* __restrict__ inverse, long long lines,
-    int n, long long inner, long long each, int wrap, int row, int per, S eps, bool centered) {
+    T* __restrict__ y, Wide<T>* __restrict__ center, Wide<T>* __restrict__ variance, Wide<T>* __restrict__ inverse, long long lines,
+    int n, long long inner, long long each, int wrap, int row, int per, Wide<T> eps, bool centered) {
+    using S = Wide<T>;
     Line<KIND> line(lines, n, inner);
     bool packed = line.template packs<T>(n) && on_packs(x) && on_packs(z) && on_packs(y);
     S v[HELD], pivot = pivot_of(line, x, centered), sum = 0, squares = 0;
@@ -84,10 +85,11 @@ __global__ void norm_forward(
 // ---- forward, long lines: blockIdx.y is the part
 
 // means, squares (lines, parts) <- each part's mean less the line's pivot, and the squares about that mean.
-template <typename T, typename S, int KIND>
+template <typename T, int KIND>
 __global__ void norm_moments(
-    const T* __restrict__ x, S* __restrict__ means, S* __restrict__ squares, long long lines, int n, long long inner,
+    const T* __restrict__ x, Wide<T>* __restrict__ means, Wide<T>* __restrict__ squares, long long lines, int n, long long inner,
     int part, bool centered) {
+    using S = Wide<T>;
     Line<KIND> line(lines, n, inner);
     bool packed = line.template packs<T>(n) && on_packs(x);
     int begin = blockIdx.y * part, end = line.n - begin < part ? line.n : begin + part;
@@ -116,12 +118,13 @@ __global__ void norm_moments(
     }
 }
 
-template <typename T, typename S, int KIND>
+template <typename T, int KIND>
 __global__ void norm_apply(
-    const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, const S* __restrict__ means,
-    const S* __restrict__ squares, T* __restrict__ z, T* __restrict__ y, S* __restrict__ center,
-    S* __restrict__ variance, S* __restrict__ inverse, long long lines, int n, long long inner, int part,
-    long long each, int wrap, int row, int per, S eps, bool centered) {
+    const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, const Wide<T>* __restrict__ means,
+    const Wide<T>* __restrict__ squares, T* __restrict__ z, T* __restrict__ y, Wide<T>* __restrict__ center,
+    Wide<T>* __restrict__ variance, Wide<T>* __restrict__ inverse, long long lines, int n, long long inner, int part,
+    long long each, int wrap, int row, int per, Wide<T> eps, bool centered) {
+    using S = Wide<T>;
     Line<KIND> line(lines, n, inner);
     bool packed = line.template packs<T>(n) && on_packs(x) && on_packs(z) && on_packs(y);
     int parts = line.n ? gridDim.y : 0, begin = blockIdx.y * part, end = line.n - begin < part ? line.n : begin + part;
@@ -180,11 +183,12 @@ __device__ inline void write_slope(
 
 // Lines that a team holds; `blocks` is how many blocks it would take if each had one round. along and total
 // (lines) and parts (teams, 2, n), the sums of g z and g by place, are written where they are given.
-template <typename T, typename S, int KIND>
+template <typename T, int KIND>
 __global__ void norm_backward(
-    const T* __restrict__ g, const T* __restrict__ z, const T* __restrict__ weight, const S* __restrict__ inverse,
-    T* __restrict__ gx, S* __restrict__ along, S* __restrict__ total, S* __restrict__ parts, long long lines, int n,
+    const T* __restrict__ g, const T* __restrict__ z, const T* __restrict__ weight, const Wide<T>* __restrict__ inverse,
+    T* __restrict__ gx, Wide<T>* __restrict__ along, Wide<T>* __restrict__ total, Wide<T>* __restrict__ parts, long long lines, int n,
     long long inner, long long blocks, long long each, int wrap, int row, int per, bool centered) {
+    using S = Wide<T>;
     bool packed = false;
     S gw[HELD] = {}, gb[HELD] = {}, v[HELD], zv[HELD];
     for (long long block = blockIdx.x; block < blocks; block += gridDim.x) {
@@ -215,11 +219,12 @@ __global__ void norm_backward(
 }
 
 // along, total (lines, parts) <- the sums of g w z and g w over each part of each line.
-template <typename T, typename S, int KIND>
+template <typename T, int KIND>
 __global__ void norm_sums(
-    const T* __restrict__ g, const T* __restrict__ z, const T* __restrict__ weight, S* __restrict__ along,
-    S* __restrict__ total, long long lines, int n, long long inner, int part, long long each, int wrap, int row,
+    const T* __restrict__ g, const T* __restrict__ z, const T* __restrict__ weight, Wide<T>* __restrict__ along,
+    Wide<T>* __restrict__ total, long long lines, int n, long long inner, int part, long long each, int wrap, int row,
     int per) {
+    using S = Wide<T>;
     Line<KIND> line(lines, n, inner);
     Weights<T, KIND> w(weight, line, each, wrap, row, per, n);
     bool packed = line.template packs<T>(n) && on_packs(g) && on_packs(z);
@@ -238,12 +243,13 @@ __global__ void norm_sums(
 }
 
 // gx by those sums; along, total (lines) <- the sums over whole lines, where they are wanted.
-template <typename T, typename S, int KIND>
+template <typename T, int KIND>
 __global__ void norm_slopes(
-    const T* __restrict__ g, const T* __restrict__ z, const T* __restrict__ weight, const S* __restrict__ inverse,
-    const S* __restrict__ parts_along, const S* __restrict__ parts_total, T* __restrict__ gx, S* __restrict__ along,
-    S* __restrict__ total, long long lines, int n, long long inner, int part, long long each, int wrap, int row,
+    const T* __restrict__ g, const T* __restrict__ z, const T* __restrict__ weight, const Wide<T>* __restrict__ inverse,
+    const Wide<T>* __restrict__ parts_along, const Wide<T>* __restrict__ parts_total, T* __restrict__ gx, Wide<T>* __restrict__ along,
+    Wide<T>* __restrict__ total, long long lines, int n, long long inner, int part, long long each, int wrap, int row,
     int per, bool centered) {
+    using S = Wide<T>;
     Line<KIND> line(lines, n, inner);
     Weights<T, KIND> w(weight, line, each, wrap, row, per, n);
     bool packed = line.template packs<T>(n) && on_packs(g) && on_packs(z) && on_packs(gx);
@@ -263,8 +269,9 @@ __global__ void norm_slopes(
 }
 
 // out (outer, inner) <- the sums of x (outer, n, inner) over n.
-template <typename T, typename S>
-__global__ void fold_columns(const S* __restrict__ x, T* __restrict__ out, long long lines, int n, long long inner) {
+template <typename T>
+__global__ void fold_columns(const Wide<T>* __restrict__ x, T* __restrict__ out, long long lines, int n, long long inner) {
+    using S = Wide<T>;
     Line<IN_COLUMNS> line(lines, n, inner);
     S v[HELD], sum = 0;
     for (int from = 0; from < line.n; from += line.span()) {

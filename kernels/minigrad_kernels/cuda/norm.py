@@ -14,12 +14,11 @@ from .lines import FLOATS, KINDS, Lines, accumulator, lines_of
 
 __all__ = ["INSTANCES", "normalise", "normalise_joint", "rms_norm", "rms_norm_joint"]
 
-_TYPES = [(t, "double" if t == "double" else "float") for t in FLOATS]
 _WHOLE, _CUT = ("norm_forward", "norm_backward", "norm_sums"), ("norm_moments", "norm_apply", "norm_slopes")
 INSTANCES = (
-    *[f"{name}<{t}, {s}, {kind}>" for name in _WHOLE for t, s in _TYPES for kind in KINDS],
-    *[f"{name}<{t}, {s}, {kind}>" for name in _CUT for t, s in _TYPES for kind in KINDS[1:]],
-    *[f"fold_columns<{t}, {s}>" for t, s in _TYPES],
+    *[f"{name}<{t}, {kind}>" for name in _WHOLE for t in FLOATS for kind in KINDS],
+    *[f"{name}<{t}, {kind}>" for name in _CUT for t in FLOATS for kind in KINDS[1:]],
+    *[f"fold_columns<{t}>" for t in FLOATS],
 )
 HELD, CUT_THREADS, BLOCKS = 8, 256, 1024  # numbers a thread holds, threads of a part, blocks that fill a card
 LEAST = 2  # spans that a part has at least
@@ -128,11 +127,7 @@ def _middle(sizes: list[int], shape: list[int]) -> tuple[int, int, int] | None:
 
 
 def _run(name: str, like: Any, kind: str, grid: Any, threads: int, args: tuple[Any, ...]) -> None:
-    launch("norm", f"{name}<{ctype(like.dtype)}, {accumulator(like.dtype)}, {kind}>", grid, threads, args)
-
-
-def _wide(dtype: Any) -> str:
-    return "float64" if accumulator(dtype) == "double" else "float32"
+    launch("norm", f"{name}<{ctype(like.dtype)}, {kind}>", grid, threads, args)
 
 
 def _is_held(lines: Lines) -> bool:
@@ -160,7 +155,7 @@ def _forward(
     if job is None:
         return NotImplemented
     lines, form, empty = job.lines, job.form, library(x).empty
-    center, variance, inverse = (empty(lines.many, _wide(x.dtype)) for _ in range(3))
+    center, variance, inverse = (empty(lines.many, accumulator(x.dtype)) for _ in range(3))
     z = lines.new(x)
     y = None if weight is None and bias is None else lines.new(x)
     given = (lines.memory(x), job.weights(weight), job.weights(bias))
@@ -204,7 +199,7 @@ def _sums(g: Any, z: Any, lines: Lines, weight: Any = None, form: _Form | None =
         kind, blocks, parts, part, threads = "IN_WARP", lines.blocks, 1, lines.n, lines.threads
     else:
         (kind, blocks, parts, part), threads = _cut(lines), CUT_THREADS
-    along, total = (library(g).empty((lines.many, parts), _wide(g.dtype)) for _ in range(2))
+    along, total = (library(g).empty((lines.many, parts), accumulator(g.dtype)) for _ in range(2))
     form = form or _Form(1, 1, 1, lines.n)
     sizes = (lines.many, lines.n, lines.inner, part)
     _run("norm_sums", g, kind, (blocks, parts), threads, (g, z, weight, along, total, *sizes, *form))
@@ -230,10 +225,9 @@ def _folded(parts: Any, dtype: Any) -> Any:
     teams, many = parts.shape
     outer = 16 if teams % 16 == 0 and teams >= 256 else 1
     out = library(parts).empty((outer, many), parts.dtype if outer > 1 else dtype)
-    wide = "double" if parts.dtype.name == "float64" else "float"
     threads = 32 * min(32, ceil_div(teams // outer, HELD))
     grid, args = ceil_div(outer * many, 32), (parts, out, outer * many, teams // outer, many)
-    launch("norm", f"fold_columns<{ctype(out.dtype)}, {wide}>", grid, threads, args)
+    launch("norm", f"fold_columns<{ctype(out.dtype)}>", grid, threads, args)
     return _folded(out, dtype) if outer > 1 else out.reshape(-1)
 
 
@@ -280,7 +274,7 @@ def _gradients(
         return NotImplemented
     lines = job.lines
     inverse = library(z).ascontiguousarray(inverse.transpose(lines.order)).reshape(-1)
-    inverse = inverse.astype(_wide(z.dtype), copy=False)
+    inverse = inverse.astype(accumulator(z.dtype), copy=False)
     g, z, w = lines.memory(g), lines.memory(z), job.weights(weight)
     slopes = _slopes_held if _is_held(lines) else _slopes_cut
     gx, along, total = slopes(g, z, job, w, inverse, any(needs[1:]), centered)

@@ -86,31 +86,40 @@ template <typename T> __device__ inline Wide<T> counts(long long label, const T*
     return weight ? wide(weight[label]) : Wide<T>(1);
 }
 
+// What labels number from, from + by, ... count together, added up over the block.
+template <typename T>
+__device__ inline Wide<T> mass_of(const long long* target, const T* weight, long long from, long long by, long long lines, int n, long long ignored) {
+    Wide<T> sum = 0;
+    for (long long i = from; i < lines; i += by) sum += counts(target[i], weight, n, ignored);
+    return block_sum(sum);
+}
+
 // parts[block] <- what the block's share of the labels counts.
-template <typename T, typename S>
-__global__ void label_mass(const long long* __restrict__ target, const T* __restrict__ weight, S* __restrict__ parts, long long lines, int n, long long ignored) {
-    S sum = 0;
-    for (long long i = first(); i < lines; i += stride()) sum += counts(target[i], weight, n, ignored);
-    sum = block_sum(sum);
+template <typename T>
+__global__ void label_mass(const long long* __restrict__ target, const T* __restrict__ weight, Wide<T>* __restrict__ parts, long long lines, int n, long long ignored) {
+    Wide<T> sum = mass_of(target, weight, first(), stride(), lines, n, ignored);
     if (threadIdx.x == 0) parts[blockIdx.x] = sum;
 }
 
 // out[block] <- the sum of the block's share of x, divided by *divisor if there is one. A mean of nothing is NaN.
-template <typename T, typename S>
-__global__ void fold(const S* __restrict__ x, const S* __restrict__ divisor, T* __restrict__ out, long long n) {
+template <typename T>
+__global__ void fold(const Wide<T>* __restrict__ x, const Wide<T>* __restrict__ divisor, T* __restrict__ out, long long n) {
+    using S = Wide<T>;
     S sum = 0;
     for (long long i = first(); i < n; i += stride()) sum += x[i];
     sum = block_sum(sum);
     if (threadIdx.x == 0) out[blockIdx.x] = narrow<T>(divisor ? (*divisor == S(0) ? S(NAN) : sum / *divisor) : sum);
 }
 
-// Each line's loss -sum_c Q_c log p_c, and its derivative by the scores, over *mass if that is given.
+// Each line's loss -sum_c Q_c log p_c, and its derivative by the scores, over *mass if that is given. With
+// `count` labels are few, and every block finds the mass for itself.
 // Q is the weighted label: own at the label, and with smoothing spread * weight_c at every class.
-template <typename T, typename S, int KIND>
+template <typename T, int KIND>
 __global__ void cross_entropy_forward(
     const T* __restrict__ x, const long long* __restrict__ target, const T* __restrict__ weight,
-    const S* __restrict__ mass, S* __restrict__ losses, T* __restrict__ slope, long long lines, int n,
-    long long inner, long long ignored, double smoothing) {
+    Wide<T>* __restrict__ mass, Wide<T>* __restrict__ losses, T* __restrict__ slope, long long lines, int n,
+    long long inner, long long ignored, double smoothing, bool count) {
+    using S = Wide<T>;
     Line<KIND> line(lines, n, inner);
     bool packed = line.template packs<T>(n) && on_packs(x) && on_packs(slope);
     S v[HELD], shift, total, log_total;
@@ -138,7 +147,10 @@ __global__ void cross_entropy_forward(
     if (fits) loss -= own * (wide(x[line.start + label * line.step]) - shift - log_total);
     if (line.leads()) losses[line.number] = kept && !fits ? S(NAN) : loss;
 
-    S scale = !mass ? S(1) : *mass == S(0) ? (kept ? S(NAN) : S(0)) : S(1) / *mass;
+    S whole = 1;  // what a slope is divided by
+    if (mass) whole = count ? mass_of(target, weight, threadIdx.x, blockDim.x, lines, n, ignored) : *mass;
+    if (count && mass && first() == 0) *mass = whole;
+    S scale = whole == S(0) ? (kept ? S(NAN) : S(0)) : S(1) / whole;
     bool nothing = kept && !fits;  // an impossible label has no slope
     S factor = all / total;  // own is 0 where a label is ignored or impossible
     for (int from = 0; from < line.n; from += line.span()) {

@@ -9,14 +9,13 @@ from .lines import FLOATS, KINDS, Lines, accumulator, lines_of
 
 __all__ = ["INSTANCES", "cross_entropy", "log_softmax", "log_softmax_x", "softmax", "softmax_x"]
 
-_WIDE = {t: "double" if t == "double" else "float" for t in FLOATS}
 INSTANCES = (
     *[f"softmax_{way}<{t}, {kind}>" for way in ("forward", "backward") for t in FLOATS for kind in KINDS],
-    *[f"cross_entropy_forward<{t}, {_WIDE[t]}, {kind}>" for t in FLOATS for kind in KINDS],
-    *[f"label_mass<{t}, {_WIDE[t]}>" for t in FLOATS],
-    *[f"fold<{t}, {_WIDE[t]}>" for t in FLOATS],
+    *[f"cross_entropy_forward<{t}, {kind}>" for t in FLOATS for kind in KINDS],
+    *[f"{name}<{t}>" for name in ("label_mass", "fold") for t in FLOATS],
 )
 THREADS, PIECE, PARTS = 512, 4096, 256  # of a sum: threads of a block, numbers to a block, most blocks
+FEW = 1024  # labels that every block may count for itself: cheaper than a kernel more
 
 
 def _lines(x: Any, axis: Any) -> Lines | None:
@@ -80,20 +79,19 @@ def cross_entropy(
         return NotImplemented
     labels, places = _in_order(target.astype("int64", copy=False), lines)
     given = None if weight is None else library(x).ascontiguousarray(weight.astype(x.dtype, copy=False))
-    t, wide = ctype(x.dtype), accumulator(x.dtype)
-    total = "float64" if wide == "double" else "float32"
-    mass = None
+    wide, few, mass = accumulator(x.dtype), labels.size <= FEW, None
     if reduction == "mean":
-        mass = _mass(x, labels, given, ignore_index, (t, wide), total)
-    losses, slope = library(x).empty(lines.many, total), lines.new(x)
+        mass = library(x).empty(1, wide) if few else _mass(x, labels, given, ignore_index)
+    losses, slope = library(x).empty(lines.many, wide), lines.new(x)
     arrays, sizes = (lines.memory(x), labels, given, mass, losses, slope), (lines.many, lines.n, lines.inner)
-    kernel = f"cross_entropy_forward<{t}, {wide}, {lines.kind}>"
-    args = (*arrays, *sizes, ignore_index, float(label_smoothing))
-    launch("softmax", kernel, lines.blocks, lines.threads, args)
+    args = (*arrays, *sizes, ignore_index, float(label_smoothing), few)
+    launch(
+        "softmax", f"cross_entropy_forward<{ctype(x.dtype)}, {lines.kind}>", lines.blocks, lines.threads, args
+    )
     saved = (lines.back(slope),)
     if reduction == "none":
         return places(losses.astype(x.dtype, copy=False)), saved
-    return _folded(losses, mass, x, (t, wide), total), saved
+    return _sum(losses, mass, x.dtype).reshape(()), saved
 
 
 def _in_order(target: Any, lines: Lines) -> tuple[Any, Any]:
@@ -109,30 +107,23 @@ def _blocks(n: int) -> int:
     return min(PARTS, ceil_div(n, PIECE))
 
 
-def _mass(x: Any, labels: Any, weight: Any, ignored: int, types: tuple, total: str) -> Any:
+def _mass(x: Any, labels: Any, weight: Any, ignored: int) -> Any:
     """What all labels count together: one number on the device."""
     n = labels.size
-    parts = library(x).empty(_blocks(n), total)
+    parts = library(x).empty(_blocks(n), accumulator(x.dtype))
     args = (labels, weight, parts, n, x.shape[1], ignored)
-    launch("softmax", f"label_mass<{types[0]}, {types[1]}>", len(parts), THREADS, args)
-    return _sum(parts, None, (types[1], types[1]), total)
+    launch("softmax", f"label_mass<{ctype(x.dtype)}>", len(parts), THREADS, args)
+    return _sum(parts, None, parts.dtype) if len(parts) > 1 else parts
 
 
-def _folded(losses: Any, mass: Any, x: Any, types: tuple, total: str) -> Any:
-    """The sum of the losses, over their mass if there is one: an array without axes."""
-    n = losses.size
-    if _blocks(n) > 1:
-        parts = library(x).empty(_blocks(n), total)
-        kernel = f"fold<{types[1]}, {types[1]}>"
-        launch("softmax", kernel, len(parts), THREADS, (losses, None, parts, n))
-        losses = parts
-    return _sum(losses, mass, types, x.dtype).reshape(())
+def _sum(v: Any, divisor: Any, dtype: Any) -> Any:
+    """The sum of v, over the divisor if there is one: one number on the device. Two steps for many."""
+    if _blocks(v.size) > 1:
+        v = _folded(v, None, v.dtype, _blocks(v.size))
+    return _folded(v, divisor, dtype, 1)
 
 
-def _sum(parts: Any, divisor: Any, types: tuple, dtype: Any) -> Any:
-    """All parts added up in one block, or the one there is."""
-    if len(parts) == 1 and divisor is None and parts.dtype == dtype:
-        return parts
-    out = library(parts).empty(1, dtype)
-    launch("softmax", f"fold<{types[0]}, {types[1]}>", 1, THREADS, (parts, divisor, out, len(parts)))
+def _folded(v: Any, divisor: Any, dtype: Any, blocks: int) -> Any:
+    out = library(v).empty(blocks, dtype)
+    launch("softmax", f"fold<{ctype(out.dtype)}>", blocks, THREADS, (v, divisor, out, v.size))
     return out
