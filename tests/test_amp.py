@@ -483,6 +483,66 @@ def test_a_capture_knows_the_region_it_was_recorded_in():
             assert f(x).dtype == HALF
 
 
+# ---------------------------------------------------------------- on a GPU, or its stand-in
+
+
+def on_gpu(dtype, wrap=lambda step: step, scaler_inside=True):
+    """The losses of a few steps on the device, and a step to look at."""
+    mg.manual_seed(0)
+    net = nn.Sequential(nn.Linear(8, 16), nn.LayerNorm(16), nn.GELU(), nn.Linear(16, 3)).to("cuda")
+    opt = mg.optim.AdamW(net.parameters(), lr=0.02)
+    scaler = mg.cuda.amp.GradScaler(init_scale=2.0**10, enabled=dtype == "float16")
+    draws = np.random.default_rng(0)
+    x = mg.tensor(draws.standard_normal((12, 8)).astype(np.float32), device="cuda")
+    t = mg.tensor(draws.integers(0, 3, 12), device="cuda")
+
+    def forward(x, t):
+        opt.zero_grad()
+        with mg.cuda.amp.autocast(dtype=dtype):
+            y = net(x)
+            assert y.dtype == dtype
+            loss = F.cross_entropy(y, t)
+        scaler.scale(loss).backward()
+        return loss
+
+    def follow():
+        scaler.unscale_(opt)
+        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        scaler.step(opt)
+        scaler.update()
+
+    def step(x, t):
+        loss = forward(x, t)
+        if scaler_inside:
+            follow()
+        return loss
+
+    step, losses = wrap(step), []
+    for _ in range(5):
+        losses.append(step(x, t).item())
+        if not scaler_inside:
+            follow()
+    assert all(p.grad.dtype == FULL for p in net.parameters())
+    return losses, lambda: step(x, t)
+
+
+@pytest.mark.parametrize("dtype", ["float16", HALF])
+def test_a_step_on_the_gpu_reads_one_number_if_it_scales_and_none_if_not(stand_in, dtype):
+    losses, step = on_gpu(dtype)
+    assert losses[-1] < 0.9 * losses[0]
+    if stand_in:
+        stand_in.ledger.clear()
+        step()
+        assert [e.size for e in stand_in.ledger.all("d2h", "h2d", "sync")] == [4] * (dtype == "float16")
+
+
+def test_mixed_precision_in_a_graph_of_launches(stand_in):
+    assert on_gpu(HALF)[0] == on_gpu(HALF, mg.capture)[0]
+    assert on_gpu("float16", scaler_inside=False)[0] == on_gpu("float16", mg.capture, False)[0]
+    with pytest.raises(ValueError, match=r"GradScaler.step\(\) reads on the host.*up to backward"):
+        on_gpu("float16", mg.capture)
+
+
 # ---------------------------------------------------------------- the scaler
 
 

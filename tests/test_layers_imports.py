@@ -22,8 +22,9 @@ KERNELS = sorted(Path(importlib.import_module("minigrad_kernels").__file__).pare
 LAYERS = [
     ["minigrad_kernels"],
     ["minigrad.engine"],
+    ["minigrad.amp"],
     ["minigrad.ops", "minigrad.cuda"],
-    ["minigrad.nn", "minigrad.amp", "minigrad.data", "minigrad.gradcheck", "minigrad.autograd", "minigrad.capture", "minigrad.early_stopping", "minigrad.precision"],
+    ["minigrad.nn", "minigrad.data", "minigrad.gradcheck", "minigrad.autograd", "minigrad.capture", "minigrad.early_stopping", "minigrad.precision"],
     ["minigrad.optim"],
     ["minigrad.io", "minigrad.distributed"],
     ["minigrad.inspect"],

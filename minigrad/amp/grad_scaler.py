@@ -28,6 +28,7 @@ import numpy as np
 
 from ..engine.autocast import usable
 from ..engine.backend import Array, Device, xp_of
+from ..engine.live import capturing
 from ..engine.node import mutated
 from ..engine.recording import effect, reading
 from ..engine.tensor import Tensor
@@ -131,6 +132,11 @@ class GradScaler:
                 return optimizer.step(**kw)
             finally:
                 del optimizer.found_inf, optimizer.grad_scale
+        if capturing():
+            raise ValueError(
+                "capture: GradScaler.step() reads on the host whether gradients overflowed; a graph cannot: "
+                "capture the step up to backward(), and call scaler.step() and update() after it"
+            )
         return None if bool(seen.overflow) else optimizer.step(**kw)  # the one read of the host
 
     @effect

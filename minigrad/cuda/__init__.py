@@ -9,6 +9,7 @@ from __future__ import annotations
 from ..engine import random as _random
 from ..engine.gpu import OutOfMemoryError
 from ..engine.gpu import cuda_is_available as is_available
+from . import amp
 from .devices import (
     DeviceProperties,
     current_device,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backend import Array, constant, xp_of
+from ..engine.backend import Array, constant, is_float, xp_of
 from ..engine.op import op
 from .pool_places import pick, wanted_lengths, window_argmax, window_table
 from .resample import bins, resample
@@ -55,7 +55,7 @@ def max_pool(
 ) -> tuple[Array, tuple]:
     """The largest element of each window; the first of equals receives the gradient. NaN wins."""
     out, pads = _sizes(x.shape, kernel, stride, padding, dilation, ceil_mode)
-    lowest = -math.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    lowest = -math.inf if is_float(x.dtype) else np.iinfo(x.dtype).min
     source = bordered(xp, batch_last(xp, x), pads, lowest)
     best = chosen = None
     for k, (_, cut) in enumerate(offsets(kernel, stride, dilation, out)):
