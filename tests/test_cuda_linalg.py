@@ -3,6 +3,8 @@
 Without a GPU a library of our own stands in for cuBLAS (stand_in_blas): the same C calls, over host memory.
 """
 
+import shutil
+import sys
 import threading
 
 import numpy as np
@@ -277,6 +279,12 @@ def test_bias_and_activation_in_one_product_or_behind_it(asked, activation, dtyp
         assert asked.matmuls - before == (dtype == "float32")
 
 
+def test_an_activation_needs_a_bias(stand_in):
+    x = on_gpu(numbers(3, 3))
+    with pytest.raises(ValueError, match="expected a bias with activation='relu'"):
+        linalg.linear_into(x, x, None, on_gpu(numbers(3, 3)), "relu")
+
+
 def test_not_a_number_stays_one_in_relu(stand_in):
     x, w, b = np.full((1, 2), np.nan, np.float32), numbers(3, 2), numbers(3)
     for dtype in ("float32", "float64"):
@@ -479,6 +487,26 @@ def test_no_algorithm_means_another_way_not_an_error(asked, function):
     assert asked.matmuls == before
 
 
+@pytest.mark.parametrize("major", [12, 13])
+def test_the_library_of_the_right_cuda_is_found_where_it_was_installed(stand_in, monkeypatch, tmp_path, major):
+    if not stand_in or not sys.platform.startswith("linux"):
+        pytest.skip("installs the stand-in under the real names")
+    monkeypatch.setattr(cublas, "_find", stand_in.project.find)
+    monkeypatch.setattr(cublas, "_loaded", list)
+    for name in ("libcublas.so.12", "libcublasLt.so.12", "libcublas.so.13", "libcublasLt.so.13"):
+        (tmp_path / "lib64").mkdir(exist_ok=True)
+        shutil.copy(stand_in_blas.compiled(), tmp_path / "lib64" / name)
+    monkeypatch.setenv("CUDA_PATH", str(tmp_path))
+    monkeypatch.setattr(cublas._Process, "major", major)
+    cublas.use(None)
+    if any(str(tmp_path) not in path for path in cublas._installed()):
+        pytest.skip("a real cuBLAS is installed")
+    found = cublas.library()
+    assert found.path == str(tmp_path / "lib64" / f"libcublas.so.{major}") and found.has_lt
+    assert cublas._beside("C:\\cuda\\bin/cublas64_12.dll").endswith("cublasLt64_12.dll")
+    cublas.use(None)
+
+
 def test_without_cublas_the_readable_text_runs(stand_in, monkeypatch):
     monkeypatch.setattr(cublas, "_find", stand_in.project.find if stand_in else cublas._find)
     for name in ("_loaded", "_installed"):
@@ -488,6 +516,7 @@ def test_without_cublas_the_readable_text_runs(stand_in, monkeypatch):
     a = on_gpu(numbers(3, 3))
     with pytest.warns(RuntimeWarning, match="matmul is not used: cublas: expected libcublas"):
         assert linalg.matmul(a, a) is NotImplemented
+    assert cublas._Process.major >= 12
     assert linalg.matmul(a, a) is NotImplemented  # said once
     cublas.use(None)
 

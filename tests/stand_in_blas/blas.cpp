@@ -40,7 +40,7 @@ namespace {
 enum { SUCCESS = 0, INVALID_VALUE = 7, NOT_SUPPORTED = 15 };
 enum { R_32F = 0, R_64F = 1, R_16F = 2, R_16BF = 14 };
 enum { COMPUTE_32F = 68, COMPUTE_64F = 70, COMPUTE_TF32 = 77 };
-enum { DEFAULT = 1, RELU = 2, BIAS = 4, RELU_BIAS = 6, GELU_BIAS = 36, BGRADB = 512 };
+enum { DEFAULT = 1, RELU = 2, BIAS = 4, RELU_BIAS = 6, GELU_BIAS = 36 };
 const uint64_t MAGIC = 0x6d696e6967726164;
 
 // ---- what was asked, for tests
@@ -117,7 +117,7 @@ bool fits(int compute, int in, int out) {
 
 int product(
     bool ta, bool tb, long long m, long long n, long long k, Matrix a, Matrix b, Matrix c, void* out, double alpha,
-    double beta, long long batch, int compute, int epilogue, void* bias
+    double beta, long long batch, int compute, int epilogue, const void* bias
 ) {
     if (m < 0 || n < 0 || k < 0 || batch < 0 || !known(a.type) || a.type != b.type) return INVALID_VALUE;
     if (a.rows != (ta ? k : m) || a.columns != (ta ? m : k) || b.rows != (tb ? n : k)) return INVALID_VALUE;
@@ -144,12 +144,6 @@ int product(
                 if (epilogue == GELU_BIAS) y = 0.5 * y * (1 + tanh(0.7978845608028654 * (y + 0.044715 * y * y * y)));
                 store(out, at, c.type, y);
             }
-    if (epilogue == BGRADB)
-        for (long long column = 0; column < n; column++) {
-            double sum = 0;
-            for (long long l = 0; l < k; l++) sum += load(b.p, tb ? column + l * b.ld : l + column * b.ld, b.type);
-            store(bias, column, c.type, sum);
-        }
     return SUCCESS;
 }
 

@@ -18,7 +18,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-__all__ = ["CublasError", "Epilogue", "Library", "forget", "library", "use", "using", "when_changed"]
+__all__ = [
+    "CublasError",
+    "Epilogue",
+    "Library",
+    "forget",
+    "library",
+    "prefer",
+    "use",
+    "using",
+    "when_changed",
+]
 
 # ---------------------------------------------------------------- numbers of the headers
 
@@ -48,12 +58,9 @@ REDUCTION_COMPUTE_TYPE = 2  # cublasLtReductionScheme_t: parts of a split produc
 
 
 class Epilogue:
-    """What cublasLt does to a result before it is written (cublasLt.h: cublasLtEpilogue_t).
+    """What cublasLt does to a result before writing it (cublasLt.h: cublasLtEpilogue_t); GELU is by tanh."""
 
-    Its GELU is the tanh approximation. BGRADB writes the sums of matrix B along k beside the product.
-    """
-
-    DEFAULT, RELU, BIAS, RELU_BIAS, GELU, GELU_BIAS, BGRADB = 1, 2, 4, 6, 32, 36, 512
+    BIAS, RELU_BIAS, GELU_BIAS = 4, 6, 36
 
 
 class HeuristicResult(ctypes.Structure):
@@ -117,7 +124,7 @@ class Library:
     def __init__(self, path: str, lt_path: str | None) -> None:
         self.path, self.lt_path = path, lt_path
         self.functions = _bound(path, SIGNATURES)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, AttributeError):
             self.functions |= _bound(lt_path, LT_SIGNATURES) if lt_path else {}
 
     @property
@@ -155,6 +162,7 @@ def _bound(path: str, signatures: dict[str, tuple]) -> dict[str, Any]:
 
 class _Process:
     library: Library | None = None
+    major = 0  # of the CUDA that the array library was built for
     lock = threading.Lock()
     on_change: ClassVar[list[Callable[[], None]]] = []  # handles.py forgets the handles of the library before
 
@@ -166,6 +174,11 @@ def library() -> Library:
             if _Process.library is None:
                 _Process.library = _find()
     return _Process.library
+
+
+def prefer(major: int) -> None:
+    """Where several are installed and none is loaded yet, take the one of this CUDA."""
+    _Process.major = major
 
 
 def use(path: str | None, lt_path: str | None = None) -> None:
@@ -204,7 +217,7 @@ def _find() -> Library:
     """The loaded one first, so that there is one cuBLAS in the process; then those an install may have."""
     tried = [*_loaded(), *_names(), *_installed()]
     for path in tried:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, AttributeError):  # not there, or too old to have every function
             return Library(path, _beside(path))
     raise ImportError(
         "cublas: expected libcublas (it comes with CUDA and with CuPy's wheels), found none; "
@@ -224,22 +237,20 @@ def _loaded() -> list[str]:
 
 
 def _names() -> list[str]:
-    """Names by which the system's loader may know it, newest first; on Windows also a loaded one's."""
-    if sys.platform == "win32":
-        return ["cublas64_13.dll", "cublas64_12.dll"]
-    return ["libcublas.so.13", "libcublas.so.12"]
+    """Names by which the system's loader may know it; on Windows also a loaded one's."""
+    majors = sorted((13, 12), key=lambda major: major != _Process.major)
+    return [f"cublas64_{n}.dll" if sys.platform == "win32" else f"libcublas.so.{n}" for n in majors]
 
 
 def _installed() -> list[str]:
-    """Files inside NVIDIA's wheels and CUDA_PATH."""
+    """Files inside NVIDIA's wheels, conda's environment and CUDA's folder."""
     spec = importlib.util.find_spec("nvidia")
-    roots = [Path(p) for p in (spec.submodule_search_locations or ())] if spec else []
-    folders = [
-        root / part for root in roots for part in ("cu13/lib", "cublas/lib", "cu13/bin/x86_64", "cublas/bin")
-    ]
-    if os.environ.get("CUDA_PATH"):
-        folders += [Path(os.environ["CUDA_PATH"]) / part for part in ("lib64", "bin")]
-    return [str(folder / name) for folder in folders for name in _names() if (folder / name).exists()]
+    wheels = [Path(p) for p in (spec.submodule_search_locations or ())] if spec else []
+    parts = ("cu13/lib", "cublas/lib", "cu13/bin/x86_64", "cublas/bin")
+    folders = [wheel / part for wheel in wheels for part in parts]
+    roots = [os.environ.get("CUDA_PATH"), sys.prefix, "/usr/local/cuda"]  # sys.prefix: conda's
+    folders += [Path(root) / part for root in roots if root for part in ("lib64", "lib", "bin")]
+    return [str(folder / name) for name in _names() for folder in folders if (folder / name).exists()]
 
 
 def _beside(path: str) -> str:

@@ -99,7 +99,7 @@ class Handle:
     def gemm_with(self, epilogue: int, g: Gemm, a: int, b: int, c: int, bias: int) -> bool:
         """C = epilogue(op(A) op(B)) by cublasLt; False where it has no algorithm for that.
 
-        bias: where m numbers of C's dtype lie, to be added to each column (or n that BGRADB writes).
+        bias: where m numbers of C's dtype lie, to be added to each column.
         """
         if self.lt is None:
             return False

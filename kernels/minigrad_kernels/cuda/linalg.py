@@ -227,19 +227,20 @@ def _run(
     if found is None:
         return False
     lib, device = library(a), a.device
-    if not (device.id == b.device.id == out.device.id):
-        raise ValueError(f"matmul: expected one device, got {[x.device.id for x in (a, b, out)]}")
+    places = [x.device.id for x in (a, b, out, bias) if x is not None]
+    if places.count(device.id) < len(places):
+        raise ValueError(f"matmul: expected one device, got {places}")
     with _current(lib, device):
         a = lib.ascontiguousarray(a) if found.copy_a else a
         b = lib.ascontiguousarray(b) if found.copy_b else b
         here, (p, q, r) = handle(lib, device.id), (a.data.ptr, b.data.ptr, out.data.ptr)
-        places = [(q + j, p + i, r + k) for i, j, k in found.offsets]
+        calls = [(q + j, p + i, r + k) for i, j, k in found.offsets]
         if bias is not None:
             epilogue, at = EPILOGUES[activation], bias.data.ptr
-            if all(here.gemm_with(epilogue, found.gemm, *place, at) for place in places):
+            if all(here.gemm_with(epilogue, found.gemm, *call, at) for call in calls):
                 return True
-        for place in places:
-            here.gemm(found.gemm, *place, alpha, beta)
+        for call in calls:
+            here.gemm(found.gemm, *call, alpha, beta)
         if bias is not None:
             _add_bias(out, bias, activation)
     return True
@@ -274,7 +275,7 @@ _NOTHING = contextlib.nullcontext()
 
 def matmul(a: Any, b: Any) -> Any:
     """a @ b for stacks of matrices."""
-    if a.size == 0 or b.size == 0 or not _ready():
+    if a.size == 0 or b.size == 0 or not _ready(a):
         return NotImplemented
     try:
         lead, m, n = _shapes("matmul", a, b)
@@ -290,7 +291,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
         return NotImplemented
     if bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != x.dtype):
         return NotImplemented
-    if x.dtype != weight.dtype or not _ready():
+    if x.dtype != weight.dtype or not _ready(x):
         return NotImplemented
     return linear_into(x, weight, bias, _empty(x, (*x.shape[:-1], weight.shape[0])))
 
@@ -302,10 +303,11 @@ def linear_into(x: Any, weight: Any, bias: Any, out: Any, activation: str = "") 
     "relu", "gelu_tanh" (with a bias only). One launch where cublasLt knows the case, else two. What ReLU
     makes of NaN is up to cublasLt.
     """
-    library_of = library(x)
+    if bias is None and activation:
+        raise ValueError(f"linear_into: expected a bias with activation={activation!r}, got None")
     rows, y = (x, out) if x.ndim > 1 else (x.reshape(1, -1), out.reshape(1, -1))
     if bias is not None and not bias.flags.c_contiguous:
-        bias = library_of.ascontiguousarray(bias)
+        bias = library(x).ascontiguousarray(bias)
     if not out.flags.c_contiguous or not _run(rows, weight.T, y, bias=bias, activation=activation):
         raise ValueError(f"linear_into: expected out in C order, got strides {out.strides}")
     return out
@@ -342,9 +344,10 @@ def linear_bias(g: Any) -> Any:
     return sums.reshape(columns)
 
 
-def _ready() -> bool:
-    """True if there is a cuBLAS; a word of warning, once, where there is none."""
+def _ready(x: Any) -> bool:
+    """True if there is a cuBLAS for x's library; a word of warning, once, where there is none."""
     if _Process.missing is None:
+        cublas.prefer(library(x).cuda.runtime.runtimeGetVersion() // 1000)
         try:
             cublas.library()
             _Process.missing = False
