@@ -7,10 +7,10 @@
 #include "attention_tile.cuh"
 
 template <typename T, int D>
-__global__ void __launch_bounds__(128) forward(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
-                        const T* __restrict__ bias, const bool* __restrict__ mask, T* __restrict__ y,
-                        float* __restrict__ lse, const unsigned long long* __restrict__ seed,
-                        Layout at, float scale, bool causal) {
+__global__ void __launch_bounds__(128) forward(
+    const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v, const T* __restrict__ bias,
+    const bool* __restrict__ mask, T* __restrict__ y, float* __restrict__ lse,
+    const unsigned long long* __restrict__ seed, Layout at, float scale, bool causal) {
     constexpr int M = 64, N = 64, I = M / DOWN, J = N / ACROSS;
     SHARED(float, queries);
     __shared__ unsigned char kept[M * N / 8];

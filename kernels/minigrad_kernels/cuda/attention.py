@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import attention_mma
-from .attention_backward import gradients
+from .attention_backward import gradients, has_room
 from .launch import ceil_div, ctype, launch, library
 
 __all__ = ["INSTANCES", "attention", "attention_joint", "packed_attention", "packed_attention_joint"]
@@ -182,13 +182,15 @@ class Case:
             attention_mma.forward(self, _first_row(y), lse)
             return y, lse
         shared = 4 * (2 * ROWS * (width + 4) + ROWS * (ROWS + 16))
+        if not has_room(y, shared):
+            return NotImplemented
         args = (*self.arrays, _first_row(y), lse, self.seed, *self.settings)
         blocks = self.items * ceil_div(self.queries, ROWS)
         launch("attention", f"forward<{ctype(y.dtype)}, {width}>", blocks, THREADS, args, shared)
         return y, lse
 
     def backward(self, g: Any, y: Any, lse: Any, needs: tuple, grads: tuple) -> bool:
-        """Fill the gradients that are needed; False where the leading axes are too many."""
+        """Fill the gradients that are needed; False where axes are too many or shared memory too small."""
         lib = library(g)
         g, y = _rowwise(g.astype(y.dtype, copy=False)), _rowwise(y)
         if not self.place(y, g, *grads):
@@ -196,8 +198,9 @@ class Case:
             if not self.place(y, g, *grads):
                 return False
         lse = lib.ascontiguousarray(lse.astype(np.float32, copy=False))
-        gradients(self, _first_row(g), _first_row(y), lse, needs, tuple([_first_row(d) for d in grads]))
-        return True
+        return gradients(
+            self, _first_row(g), _first_row(y), lse, needs, tuple([_first_row(d) for d in grads])
+        )
 
 
 # ---------------------------------------------------------------- what the ops call

@@ -24,10 +24,11 @@ __global__ void along_rows(const T* __restrict__ g, const T* __restrict__ y, flo
 }
 
 template <typename T, int D>
-__global__ void __launch_bounds__(128) query_gradient(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
-                               const T* __restrict__ bias, const bool* __restrict__ mask, const T* __restrict__ g,
-                               const float* __restrict__ lse, const float* __restrict__ along, const unsigned long long* __restrict__ seed,
-                               T* __restrict__ dq, Layout at, float scale, bool causal) {
+__global__ void __launch_bounds__(128) query_gradient(
+    const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v, const T* __restrict__ bias,
+    const bool* __restrict__ mask, const T* __restrict__ g, const float* __restrict__ lse,
+    const float* __restrict__ along, const unsigned long long* __restrict__ seed, T* __restrict__ dq,
+    Layout at, float scale, bool causal) {
     constexpr int M = KEPT<D>, N = WALKED, I = M / DOWN, J = N / ACROSS;
     SHARED(float, queries);
     __shared__ unsigned char kept[M * N / 8];
@@ -71,10 +72,11 @@ __global__ void __launch_bounds__(128) query_gradient(const T* __restrict__ q, c
 }
 
 template <typename T, int D>
-__global__ void __launch_bounds__(128) key_gradients(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
-                              const T* __restrict__ bias, const bool* __restrict__ mask, const T* __restrict__ g,
-                              const float* __restrict__ lse, const float* __restrict__ along, const unsigned long long* __restrict__ seed,
-                              T* __restrict__ dk, T* __restrict__ dv, Layout at, float scale, bool causal) {
+__global__ void __launch_bounds__(128) key_gradients(
+    const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v, const T* __restrict__ bias,
+    const bool* __restrict__ mask, const T* __restrict__ g, const float* __restrict__ lse,
+    const float* __restrict__ along, const unsigned long long* __restrict__ seed, T* __restrict__ dk, T* __restrict__ dv,
+    Layout at, float scale, bool causal) {
     constexpr int M = KEPT<D>, N = WALKED, I = M / DOWN, J = N / ACROSS;
     SHARED(float, keys);
     __shared__ unsigned char kept[M * N / 8];
@@ -117,5 +119,6 @@ __global__ void __launch_bounds__(128) key_gradients(const T* __restrict__ q, co
         add_weighted<M, N, D>(key_sums, weights, queries);
     }
     store_rows<T, M, D>(dk + at.dk.item(job.item, at.inners), at.dk.row, job.first, at.keys, at.depth, key_sums, scale);
-    store_rows<T, M, D>(dv + at.dv.item(job.item, at.inners), at.dv.row, job.first, at.keys, at.deep, value_sums, at.up);
+    store_rows<T, M, D>(dv + at.dv.item(job.item, at.inners), at.dv.row, job.first, at.keys, at.deep, value_sums,
+                        at.up);
 }

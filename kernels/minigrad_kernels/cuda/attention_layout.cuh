@@ -48,15 +48,18 @@ template <typename T> struct Scores {
     // Products become scores. query(i, j) and key(i, j) tell which ones s[i][j] belongs to.
     template <int I, int J, typename Query, typename Key>
     __device__ void operator()(float (&s)[I][J], Query query, Key key, bool cut) const {
-#define EACH                       \
+#define EACH                                      \
     _Pragma("unroll") for (int i = 0; i < I; i++) \
         _Pragma("unroll") for (int j = 0; j < J; j++)
+        auto inside = [&](int i, int j) { return query(i, j) < queries && key(i, j) < keys; };
         EACH s[i][j] *= scale;
-        if (bias) EACH if (query(i, j) < queries && key(i, j) < keys)
+        if (bias) EACH if (inside(i, j))
             s[i][j] += wide(bias[query(i, j) * bias_row + key(i, j) * bias_column]) * unit;
-        if (mask) EACH if (query(i, j) < queries && key(i, j) < keys && !mask[query(i, j) * mask_row + key(i, j) * mask_column])
+        if (mask) EACH if (inside(i, j) && !mask[query(i, j) * mask_row + key(i, j) * mask_column])
             s[i][j] -= infinity();
-        if (cut) EACH s[i][j] = key(i, j) >= keys ? -infinity() : causal && key(i, j) > query(i, j) ? s[i][j] - infinity() : s[i][j];
+        if (!cut) return;
+        EACH if (causal && key(i, j) > query(i, j)) s[i][j] -= infinity();
+        EACH if (key(i, j) >= keys) s[i][j] = -infinity();
 #undef EACH
     }
 };

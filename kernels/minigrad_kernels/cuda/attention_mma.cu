@@ -7,10 +7,10 @@
 template <int D> constexpr int WALKED = D > 64 ? 32 : 64;  // rows of a tile that comes by
 
 template <typename T, int D>
-__global__ void __launch_bounds__(128) mma_forward(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
-                            const T* __restrict__ bias, const bool* __restrict__ mask, T* __restrict__ y,
-                            float* __restrict__ lse, const unsigned long long* __restrict__ seed,
-                            Layout at, float scale, bool causal) {
+__global__ void __launch_bounds__(128) mma_forward(
+    const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v, const T* __restrict__ bias,
+    const bool* __restrict__ mask, T* __restrict__ y, float* __restrict__ lse,
+    const unsigned long long* __restrict__ seed, Layout at, float scale, bool causal) {
 #if HAS_MMA
     constexpr int MT = 2, M = WARPS * 16 * MT, N = WALKED<D>;
     SHARED(T, queries);
@@ -67,8 +67,10 @@ __global__ void __launch_bounds__(128) mma_forward(const T* __restrict__ q, cons
 #pragma unroll
                 for (int n = 0; n < N / 8; n++)
 #pragma unroll
-                    for (int i = 0; i < 4; i++)
-                        s[m][n][i] *= dropout.keeps<N>(kept, row + 16 * m + group() + i / 2 * 8, 8 * n + pair() + i % 2);
+                    for (int i = 0; i < 4; i++) {
+                        int high = row + 16 * m + group() + i / 2 * 8;
+                        s[m][n][i] *= dropout.keeps<N>(kept, high, 8 * n + pair() + i % 2);
+                    }
         add_weighted<T, MT, N, D>(o, s, values);
     }
 #pragma unroll
@@ -82,7 +84,8 @@ __global__ void __launch_bounds__(128) mma_forward(const T* __restrict__ q, cons
 #pragma unroll
             for (int n = 0; n < D / 8; n++) o[m][n][2 * h] /= whole, o[m][n][2 * h + 1] /= whole;
             int own = job.first + row + 16 * m + group() + 8 * h;
-            if (pair() == 0 && own < at.queries) lse[job.item * at.queries + own] = finite_or_0(top[m][h]) * LN_2 + logf(whole);
+            if (pair() == 0 && own < at.queries)
+                lse[job.item * at.queries + own] = finite_or_0(top[m][h]) * LN_2 + logf(whole);
         }
     store_rows<T, MT, D>(y + at.y.item(job.item, at.inners), at.y.row, job.first + row, at.queries, at.deep, o, at.up);
 #endif
@@ -94,10 +97,11 @@ template <int D> constexpr int FRAGMENTS = D > 64 ? 1 : 2;  // of 16 rows that a
 constexpr int PASSING = 32;                                 // rows of a tile that comes by
 
 template <typename T, int D>
-__global__ void __launch_bounds__(128) mma_query_gradient(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
-                                   const T* __restrict__ bias, const bool* __restrict__ mask, const T* __restrict__ g,
-                                   const float* __restrict__ lse, const float* __restrict__ along, const unsigned long long* __restrict__ seed,
-                                   T* __restrict__ dq, Layout at, float scale, bool causal) {
+__global__ void __launch_bounds__(128) mma_query_gradient(
+    const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v, const T* __restrict__ bias,
+    const bool* __restrict__ mask, const T* __restrict__ g, const float* __restrict__ lse,
+    const float* __restrict__ along, const unsigned long long* __restrict__ seed, T* __restrict__ dq,
+    Layout at, float scale, bool causal) {
 #if HAS_MMA
     constexpr int MT = FRAGMENTS<D>, M = WARPS * 16 * MT, N = PASSING;
     SHARED(T, queries);
@@ -146,7 +150,8 @@ __global__ void __launch_bounds__(128) mma_query_gradient(const T* __restrict__ 
 #pragma unroll
                 for (int i = 0; i < 4; i++) {
                     float slope = dp[m][n][i];
-                    if (dropout.limit) slope *= at.up * dropout.keeps<N>(kept[turn], high + i / 2 * 8, 8 * n + pair() + i % 2);
+                    if (dropout.limit)
+                        slope *= at.up * dropout.keeps<N>(kept[turn], high + i / 2 * 8, 8 * n + pair() + i % 2);
                     s[m][n][i] = exp2_approx(s[m][n][i] - shift[m][i / 2]) * (slope - less[m][i / 2]);
                 }
         }
@@ -157,10 +162,11 @@ __global__ void __launch_bounds__(128) mma_query_gradient(const T* __restrict__ 
 }
 
 template <typename T, int D>
-__global__ void __launch_bounds__(128) mma_key_gradients(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
-                                  const T* __restrict__ bias, const bool* __restrict__ mask, const T* __restrict__ g,
-                                  const float* __restrict__ lse, const float* __restrict__ along, const unsigned long long* __restrict__ seed,
-                                  T* __restrict__ dk, T* __restrict__ dv, Layout at, float scale, bool causal) {
+__global__ void __launch_bounds__(128) mma_key_gradients(
+    const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v, const T* __restrict__ bias,
+    const bool* __restrict__ mask, const T* __restrict__ g, const float* __restrict__ lse,
+    const float* __restrict__ along, const unsigned long long* __restrict__ seed, T* __restrict__ dk, T* __restrict__ dv,
+    Layout at, float scale, bool causal) {
 #if HAS_MMA
     constexpr int MT = FRAGMENTS<D>, M = WARPS * 16 * MT, N = PASSING;
     SHARED(T, keys);

@@ -16,7 +16,9 @@ __device__ inline int lane() { return threadIdx.x % WARP; }
 __device__ inline int group() { return lane() / 4; }       // of the rows, in what a product leaves
 __device__ inline int pair() { return lane() % 4 * 2; }    // of the columns
 
-__device__ inline void multiply(__half, float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) { mma_m16n8k16_f16(d, a, b); }
+__device__ inline void multiply(__half, float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+    mma_m16n8k16_f16(d, a, b);
+}
 __device__ inline void multiply(__nv_bfloat16, float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
     mma_m16n8k16_bf16(d, a, b);
 }
@@ -66,7 +68,8 @@ __device__ inline void row_products(float (&s)[MT][N / 8][4], const T* a, int ro
 #pragma unroll
     for (int d = 0; d < D; d += 16) {
 #pragma unroll
-        for (int m = 0; m < MT; m++) ldmatrix_x4(x[m], a + (row + 16 * m + lane() % 16) * PITCH<D> + d + lane() / 16 * 8);
+        for (int m = 0; m < MT; m++)
+            ldmatrix_x4(x[m], a + (row + 16 * m + lane() % 16) * PITCH<D> + d + lane() / 16 * 8);
 #pragma unroll
         for (int n = 0; n < N; n += 16) {
             ldmatrix_x4(z, b + (n + lane() % 8 + lane() / 16 * 8) * PITCH<D> + d + lane() / 8 % 2 * 8);
@@ -84,7 +87,10 @@ __device__ inline void add_weighted(float (&o)[MT][D / 8][4], const float (&w)[M
 #pragma unroll
         for (int m = 0; m < MT; m++)
 #pragma unroll
-            for (int i = 0; i < 4; i++) x[m][i] = both<T>(w[m][n / 8 + i / 2][i % 2 * 2], w[m][n / 8 + i / 2][i % 2 * 2 + 1]);
+            for (int i = 0; i < 4; i++) {
+                const float* two = &w[m][n / 8 + i / 2][i % 2 * 2];
+                x[m][i] = both<T>(two[0], two[1]);
+            }
 #pragma unroll
         for (int d = 0; d < D; d += 16) {
             ldmatrix_x4_trans(z, b + (n + lane() % 16) * PITCH<D> + d + lane() / 16 * 8);
