@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from cuda_cases import close, from_gpu, on_gpu
+from cuda_cases import close, from_gpu, on_gpu, took, watched
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import minigrad as mg
 from minigrad.engine.op import REGISTRY
 from minigrad_kernels.cuda import norm as kernels
 
@@ -179,3 +180,22 @@ def test_what_is_declined(stand_in):
         kernels.normalise(x, weights[0], axes=(1, 2)),
     ]  # fmt: skip
     assert all(result is NotImplemented for result in declined)
+
+
+@pytest.mark.parametrize("kind", [mg.nn.BatchNorm2d, mg.nn.InstanceNorm2d])
+def test_layers_use_them(stand_in, kind):
+    def step(x, device):
+        layer = kind(3, affine=True, track_running_stats=True).to(device)
+        x = x.requires_grad_()
+        y = layer(x)
+        (y * y * y).sum().backward()
+        return [y.detach(), x.grad, layer.weight.grad, layer.bias.grad, layer.running_mean, layer.running_var]
+
+    x = batch_last(6, 3, 4, 5)
+    with mg.reference_mode():
+        slow = step(mg.Tensor(x), "cpu")
+    with watched("normalise", "normalise.joint", "follow_moments") as made:
+        fast = step(mg.Tensor(there(x)), "cuda")
+    assert took(made)
+    for a, b in zip(fast, slow, strict=True):
+        alike(a.data, b.numpy(), 1.0)

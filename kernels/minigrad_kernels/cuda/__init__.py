@@ -43,6 +43,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "conv": ("conv", 0, "efE"), "conv_grad_x": ("conv", 0, "efE"), "conv_grad_w": ("conv", 0, "efE"),
     "normalise": ("norm", 0, "efEd"), "normalise.joint": ("norm", 0, "efEd"),
     "rms_norm": ("norm", 0, "efEd"), "rms_norm.joint": ("norm", 0, "efEd"),
+    "follow_moments": ("norm", 0, "fd"),
     "im2col": ("columns", 0, "efEd"), "col2im": ("columns", 0, "efEd"),
     "max_pool": ("pool", 0, "efEd"), "window_put": ("pool", 0, "efEd"),
     "window_sum": ("pool", 0, "efEd"), "window_spread": ("pool", 0, "efEd"),

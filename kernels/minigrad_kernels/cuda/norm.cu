@@ -282,3 +282,14 @@ __global__ void fold_columns(const Wide<T>* __restrict__ x, T* __restrict__ out,
     sum = line.sum(sum);
     if (line.leads()) out[line.number] = narrow<T>(sum);
 }
+
+// Running statistics a step towards those of a batch, whose variance is made unbiased by a factor.
+template <typename T>
+__global__ void follow(
+    T* __restrict__ mean, T* __restrict__ var, const T* __restrict__ new_mean, const T* __restrict__ new_var, int channels,
+    T momentum, T unbiased) {
+    long long i = first();
+    if (i >= channels) return;
+    mean[i] = (T(1) - momentum) * mean[i] + momentum * new_mean[i];
+    var[i] = (T(1) - momentum) * var[i] + momentum * (new_var[i] * unbiased);
+}

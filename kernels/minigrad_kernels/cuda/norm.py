@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 from .launch import ceil_div, ctype, launch, library
 from .lines import FLOATS, KINDS, Lines, accumulator, lines_of
 
-__all__ = ["INSTANCES", "normalise", "normalise_joint", "rms_norm", "rms_norm_joint"]
+__all__ = ["INSTANCES", "follow_moments", "normalise", "normalise_joint", "rms_norm", "rms_norm_joint"]
 
 _WHOLE, _CUT = ("norm_forward", "norm_backward", "norm_sums"), ("norm_moments", "norm_apply", "norm_slopes")
 INSTANCES = (
     *[f"{name}<{t}, {kind}>" for name in _WHOLE for t in FLOATS for kind in KINDS],
     *[f"{name}<{t}, {kind}>" for name in _CUT for t in FLOATS for kind in KINDS[1:]],
     *[f"fold_columns<{t}>" for t in FLOATS],
+    *[f"follow<{t}>" for t in ("float", "double")],
 )
 HELD, CUT_THREADS, BLOCKS = 8, 256, 1024  # numbers a thread holds, threads of a part, blocks that fill a card
 LEAST = 2  # spans that a part has at least
@@ -295,3 +296,17 @@ def normalise_joint(g: Any, needs: tuple, weight: Any, bias: Any, saved: tuple, 
 def rms_norm_joint(g: Any, needs: tuple, weight: Any, saved: tuple, *, axes: tuple) -> Any:
     """The gradients of x and weight."""
     return _gradients(g, needs, weight, None, saved, axes, False)
+
+
+def follow_moments(
+    mean: Any, var: Any, new_mean: Any, new_var: Any, *, momentum: float, unbiased: float
+) -> Any:
+    """Running statistics moved in place: momentum of the way to new ones, the variance `unbiased` times."""
+    arrays = (mean, var, new_mean, new_var)
+    if any(a.dtype != mean.dtype or a.size != mean.size or not a.flags.c_contiguous for a in arrays):
+        return NotImplemented
+    if mean.dtype.name not in ("float32", "float64"):
+        return NotImplemented
+    args = (*arrays, mean.size, momentum, unbiased)
+    launch("norm", f"follow<{ctype(mean.dtype)}>", ceil_div(mean.size, CUT_THREADS), CUT_THREADS, args)
+    return None

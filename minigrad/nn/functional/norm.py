@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.backend import Array
+from ...engine.kernels import kernel_for
 from ...engine.node import mode, mutated
 from ...engine.recording import effect
 from ...engine.tensor import Tensor
@@ -41,17 +43,21 @@ def _check_running(name: str, running_mean: Any, running_var: Any, needed: bool)
         raise ValueError(f"{name}: expected running statistics when it does not use those of the input")
 
 
-def _follow(running: Tensor, new: Any, momentum: float) -> None:
+def _follow(running: Array, new: Array, momentum: float) -> None:
     """Move running statistics towards new ones."""
-    running._data[...] = (1.0 - momentum) * running._data + momentum * new
-    mutated(running._data)
+    running[...] = (1.0 - momentum) * running + momentum * new
 
 
 @effect
 def _track(mean: Tensor, var: Tensor, moments: dict[str, Any], n: int, momentum: float) -> None:
     """Move the running statistics of batch norm towards those of a batch of n values a channel."""
-    _follow(mean, moments["mean"].reshape(-1), momentum)
-    _follow(var, moments["var"].reshape(-1) * (n / (n - 1.0)), momentum)
+    arrays, unbiased = (mean._data, var._data, moments["mean"], moments["var"]), n / (n - 1.0)
+    faster = kernel_for("follow_moments", mean._data)
+    if faster(*arrays, momentum=momentum, unbiased=unbiased) is NotImplemented:
+        _follow(mean._data, moments["mean"].reshape(-1), momentum)
+        _follow(var._data, moments["var"].reshape(-1) * unbiased, momentum)
+    mutated(mean._data)
+    mutated(var._data)
 
 
 def batch_norm(
