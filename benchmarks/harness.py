@@ -7,6 +7,7 @@ is what we report, with the quartiles that say how steady it was.
 
 from __future__ import annotations
 
+import ctypes
 import datetime
 import gc
 import importlib.metadata
@@ -122,9 +123,10 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
 
 
 def environment(device: str = "cpu", packages: tuple[str, ...] = ("numpy", "torch")) -> dict[str, Any]:
-    """What a number depends on: machine, versions, threads, commit, date."""
+    """What a number depends on: machine, versions, threads, commit, date; of a GPU also what drives it."""
     return {
         "device": device_name(device),
+        **({} if device == "cpu" else {"gpu": gpu(device)}),
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)),
@@ -137,12 +139,68 @@ def environment(device: str = "cpu", packages: tuple[str, ...] = ("numpy", "torc
 
 
 def device_name(device: str) -> str:
-    """'cpu', or the name of the GPU as PyTorch reports it."""
+    """'cpu', or the name of the GPU as its maker calls it."""
     if device == "cpu":
         return "cpu"
-    import torch
+    from minigrad import cuda
 
-    return f"{device}: {torch.cuda.get_device_name(device)}"
+    return f"{device}: {cuda.get_device_name(device)}"
+
+
+def gpu(device: str) -> dict[str, Any]:
+    """The card, and the versions of what lies between it and minigrad."""
+    import cupy
+
+    from minigrad import cuda
+
+    card, runtime = cuda.get_device_properties(device), cupy.cuda.runtime
+    return {
+        "name": card.name,
+        "compute_capability": f"{card.major}.{card.minor}",
+        "multiprocessors": card.multi_processor_count,
+        "memory_gb": round(card.total_memory / 1e9, 1),
+        "cupy": cupy.__version__,
+        "cuda_runtime": cuda_version(runtime.runtimeGetVersion()),
+        "cuda_driver": cuda_version(runtime.driverGetVersion()),
+        "cublas": cublas_version(),
+    }
+
+
+def cuda_version(number: int) -> str:
+    """CUDA's own number in words.
+
+    >>> cuda_version(12080)
+    '12.8'
+    """
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def cublas_version() -> str | None:
+    """The version of the cuBLAS that matrix products call; None if there is none, or it does not tell."""
+    from minigrad_kernels.cuda import cublas
+
+    parts = []
+    try:
+        tell = ctypes.CDLL(cublas.library().path).cublasGetProperty
+    except (ImportError, OSError, AttributeError):
+        return None
+    for which in range(3):  # library_types.h, libraryPropertyType: major, minor, patch
+        part = ctypes.c_int()
+        if tell(which, ctypes.byref(part)):
+            return None
+        parts.append(str(part.value))
+    return ".".join(parts)
+
+
+def why_no_gpu() -> str | None:
+    """What is missing for "cuda", in one line; None if a GPU answers."""
+    import minigrad as mg
+
+    try:
+        mg.device("cuda").xp  # noqa: B018, asking is what loads CuPy
+    except TypeError as error:
+        return str(error)
+    return None
 
 
 def processor() -> str:

@@ -4,12 +4,14 @@ Every row builds a model in both libraries by the same function (the names are t
 PyTorch's initial weights, and sees that the losses of the first steps agree before anything is
 timed. One timed call is one training step: forward, loss, zero_grad, backward, optimiser step.
 A row has two figures: the step as it is written, and the same step captured (`mg.capture`). All
-three sides are timed in the same rounds.
+three sides are timed in the same rounds. `--device cuda` does the same on a GPU, with float32 products in full
+(no TF32) on both sides and with bars of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -18,7 +20,11 @@ import benchmarks  # sets threads and matrix kernels, before NumPy loads
 from benchmarks import harness, models
 
 import numpy as np  # isort: skip
-import torch  # isort: skip
+
+try:
+    import torch
+except ImportError:  # main says so
+    torch = None  # type: ignore[assignment]
 
 import minigrad as mg  # isort: skip
 from minigrad.engine import backend  # isort: skip
@@ -52,6 +58,11 @@ def train_step(lib: ModuleType, model: Any, optimiser: Any, x: Any, labels: Any)
     return step
 
 
+def torch_device(device: str) -> str:
+    """Where PyTorch works while minigrad works there: the same place (tests put another in here)."""
+    return device
+
+
 def classifier(make: Callable, shape: tuple[int, ...], optimiser: Callable, words: int = 0) -> Callable:
     """A case's `build`: the same model, weights and batch on both sides; `words`: x is tokens, each labelled."""
 
@@ -60,11 +71,11 @@ def classifier(make: Callable, shape: tuple[int, ...], optimiser: Callable, word
         x = rng.integers(0, words, size) if words else rng.random(size, dtype=np.float32)
         labels = rng.integers(0, 10, x.size if words else len(x))
         torch.manual_seed(0)
-        theirs, ours = make(torch.nn).to(device), make(mg.nn).to(device)
+        theirs, ours = make(torch.nn).to(torch_device(device)), make(mg.nn).to(device)
         for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
             p.data = mg.tensor(q.detach().cpu().numpy(), device=device)
         x_ours, labels_ours = (mg.tensor(a, device=device) for a in (x, labels))
-        x_theirs, labels_theirs = (torch.tensor(a, device=device) for a in (x, labels))
+        x_theirs, labels_theirs = (torch.tensor(a, device=torch_device(device)) for a in (x, labels))
         return (
             train_step(mg, ours, optimiser(mg.optim, ours), x_ours, labels_ours),
             train_step(torch, theirs, optimiser(torch.optim, theirs), x_theirs, labels_theirs),
@@ -106,10 +117,10 @@ def chain(device: str, batch: int = 0) -> tuple[Callable[[], Any], Callable[[], 
     """The chain of small ops on both sides; it has no batch."""
     values, x = chain_values()
     ours = [mg.tensor(v, device=device, requires_grad=True) for v in values]
-    theirs = [torch.tensor(v, device=device, requires_grad=True) for v in values]
+    theirs = [torch.tensor(v, device=torch_device(device), requires_grad=True) for v in values]
     return (
         chain_step(mg, ours, mg.tensor(x, device=device)),
-        chain_step(torch, theirs, torch.tensor(x, device=device)),
+        chain_step(torch, theirs, torch.tensor(x, device=torch_device(device))),
     )
 
 
@@ -174,7 +185,38 @@ CASES = [
 ]
 
 
+# On a GPU: the step as it is written, and captured as a graph, against PyTorch's eager step.
+GPU_BARS = dict.fromkeys(("mlp", "resnet20", "conv1d", "lstm", "gru", "transformer"), (1.5, 1.0))
+
+
+def cases_on(device: str) -> list[Case]:
+    """The rows that have a bar on that device, with it."""
+    if device == "cpu":
+        return CASES
+    cases = [case for case in CASES if case.name in GPU_BARS]
+    return [case._replace(bar=GPU_BARS[case.name][0], captured_bar=GPU_BARS[case.name][1]) for case in cases]
+
+
 # ---------------------------------------------------------------- running them
+
+
+def missing_for(device: str) -> str | None:
+    """What is not here that a run on that device needs, in one line; None if all is."""
+    if torch is None:
+        return "PyTorch is not installed: pip install torch"
+    if device == "cpu":
+        return None
+    if not torch.cuda.is_available():
+        why = "this PyTorch is built without CUDA" if torch.version.cuda is None else "PyTorch sees no GPU"
+        return f"{why} (torch {torch.__version__}); {harness.why_no_gpu() or 'minigrad is ready'}"
+    return harness.why_no_gpu()
+
+
+def full_precision() -> None:
+    """Float32 products with all their bits in both libraries: TF32 would be another comparison."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    mg.set_float32_matmul_precision("highest")
 
 
 def check_agreement(name: str, ours: Callable[[], Any], theirs: Callable[[], Any], steps: int = 5) -> float:
@@ -206,6 +248,7 @@ def measure(
     def synchronise() -> None:
         if device != "cpu":
             backend.synchronize()
+        if torch_device(device) != "cpu":
             torch.cuda.synchronize()
 
     times, calls = harness.in_turn(runs, rounds, synchronise=synchronise)
@@ -252,15 +295,22 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.captured and (options.json or not can_capture):
         parser.error("--captured: a file needs the plain figure too" if can_capture else "no mg.capture yet")
+    cases = [case for case in cases_on(options.device) if options.only in (None, case.name)]
+    if not cases:
+        parser.error(f"--only {options.only}: this row has no bar on {options.device}")
+    if missing := missing_for(options.device):
+        print(f"vs_pytorch: --device {options.device} cannot run here: {missing}", file=sys.stderr)
+        sys.exit(2)
     torch.set_num_threads(benchmarks.THREADS)
+    full_precision()
     rows = []
-    for case in CASES:
-        if options.only in (None, case.name):
-            which = {"plain": not options.captured, "captured": can_capture and not options.plain}
-            rows.append(measure(case, options.device, options.rounds, **which))
-            print(told(rows[-1]), flush=True)
+    for case in cases:
+        which = {"plain": not options.captured, "captured": can_capture and not options.plain}
+        rows.append(measure(case, options.device, options.rounds, **which))
+        print(told(rows[-1]), flush=True)
     if options.json:
-        harness.write(options.json, "vs_pytorch", harness.environment(options.device, PACKAGES), rows)
+        env = harness.environment(options.device, PACKAGES)
+        harness.write(options.json, "vs_pytorch", env | ({} if options.device == "cpu" else {"tf32": False}), rows)
 
 
 if __name__ == "__main__":
