@@ -12,6 +12,7 @@
 // w as rows of the product: (filter) by (channel, tap), and backward (channel) by (filter, tap).
 template <typename T> struct Weights {
     using Line = int;
+    using Step = int;
     const T* w;
     const Field& field;
 
@@ -25,6 +26,7 @@ template <typename T> struct Weights {
 // x (or gy) as columns of the product: (place, image) by (channel, tap).
 template <typename T> struct Windows {
     using Line = Spot;
+    using Step = Spot;
     const T* x;
     const Field& field;
 
@@ -93,6 +95,7 @@ __global__ void __launch_bounds__(BM / TM * BN / TN, 512 * TM * TN / BM / BN)
 // gy as rows: (filter) by (place, image), as it lies in memory.
 template <typename T> struct Gradients {
     using Line = long long;
+    using Step = int;
     const T* gy;
     const Field& field;
     int end;
@@ -108,6 +111,7 @@ template <typename T> struct Gradients {
 // x as columns: (channel, tap) by (place, image). What is a line of Windows is a step here.
 template <typename T> struct Taps {
     using Line = Spot;
+    using Step = Spot;
     const T* x;
     const Field& field;
     int end;

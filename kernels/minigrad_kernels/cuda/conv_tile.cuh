@@ -23,11 +23,13 @@ template <class S> __device__ inline float staged(float x) { return S::tensor ? 
 #endif
 
 // ---- fetching. A source has line(i), what is known of row or column i; step(k), what is known of depth k; and
-// read(line, step, numbers), which gives zeros outside.
+// read(line, step, numbers), which gives zeros outside. Lines stay in a thread's registers. Steps are worked out
+// by a few threads for all, one tile ahead, and lie in shared memory.
 
 // Neighbours in depth: threads stand pairwise (or by eights, one number each) along the depth.
 template <class S, int W, int V, class Source> struct AlongDepth {
     using T = typename S::Number;
+    using Step = typename Source::Step;
     static constexpr int P = V > 1 ? 2 : 8, LINES = (W * P + S::THREADS - 1) / S::THREADS, STEPS = S::BK / (P * V);
     const Source& source;
     typename Source::Line lines[LINES];
@@ -40,10 +42,10 @@ template <class S, int W, int V, class Source> struct AlongDepth {
 #pragma unroll
         for (int i = 0; i < LINES; i++) lines[i] = source.line(first + line(i));
     }
-    __device__ void fetch(int k) {
+    __device__ void fetch(const Step (&steps)[S::BK]) {
 #pragma unroll
         for (int j = 0; j < STEPS; j++) {
-            auto at = source.step(k + step(j));
+            auto at = steps[step(j)];
 #pragma unroll
             for (int i = 0; i < LINES; i++) source.read(lines[i], at, numbers[i][j]);
         }
@@ -62,6 +64,7 @@ template <class S, int W, int V, class Source> struct AlongDepth {
 // Neighbours in memory are neighbouring columns: each thread fetches V of them at once.
 template <class S, int W, int V, class Source> struct AcrossColumns {
     using T = typename S::Number;
+    using Step = typename Source::Step;
     static constexpr int GROUPS = W / V, LINES = (GROUPS + S::THREADS - 1) / S::THREADS;
     static constexpr int DOWN = LINES > 1 ? 1 : S::THREADS / GROUPS, STEPS = S::BK / DOWN;
     const Source& source;
@@ -75,10 +78,10 @@ template <class S, int W, int V, class Source> struct AcrossColumns {
 #pragma unroll
         for (int i = 0; i < LINES; i++) lines[i] = source.line(first + line(i));
     }
-    __device__ void fetch(int k) {
+    __device__ void fetch(const Step (&steps)[S::BK]) {
 #pragma unroll
         for (int j = 0; j < STEPS; j++) {
-            auto at = source.step(k + step(j));
+            auto at = steps[step(j)];
 #pragma unroll
             for (int i = 0; i < LINES; i++) source.read(lines[i], at, numbers[i][j]);
         }
@@ -219,12 +222,24 @@ template <class S, class A, class B, class Sums> __device__ inline void multiply
     using T = typename S::Number;
     __shared__ __align__(16) T rows[2][S::BK][S::BM + BORDER];
     __shared__ __align__(16) T columns[2][S::BK][S::BN + BORDER];
-    a.fetch(k), b.fetch(k);
+    __shared__ typename A::Step row_steps[2][S::BK];
+    __shared__ typename B::Step column_steps[2][S::BK];
+    auto prepare = [&](int which, int from) {
+        int i = threadIdx.x % S::BK, part = threadIdx.x / S::BK;
+        if (part == 0) column_steps[which][i] = b.source.step(from + i);
+        if (part == 1) row_steps[which][i] = a.source.step(from + i);
+    };
+    prepare(0, k), prepare(1, k + S::BK);
+    __syncthreads();
+    a.fetch(row_steps[0]), b.fetch(column_steps[0]);
     a.put(rows[0]), b.put(columns[0]);
     __syncthreads();
-    for (int now = 0; k < end; k += S::BK, now ^= 1) {
-        bool more = k + S::BK < end;  // the other pair is free: the barrier below came after its last use
-        if (more) a.fetch(k + S::BK), b.fetch(k + S::BK);
+    for (int now = 0; k < end; k += S::BK, now ^= 1) {  // what was `now` before the last barrier is free
+        bool more = k + S::BK < end;
+        if (more) {
+            a.fetch(row_steps[now ^ 1]), b.fetch(column_steps[now ^ 1]);
+            prepare(now, k + 2 * S::BK);
+        }
         sums.add(rows[now], columns[now]);
         if (more) a.put(rows[now ^ 1]), b.put(columns[now ^ 1]);
         __syncthreads();
