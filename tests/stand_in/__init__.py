@@ -11,7 +11,7 @@ import types
 
 import numpy as np
 
-from . import arrays, compile, functions, memory, modules, project, streams
+from . import arrays, compile, functions, memory, methods, modules, project, streams
 from .cuda_module import cuda, cupyx
 from .settings import ledger, settings
 

@@ -43,10 +43,6 @@ class Memory:
     def buffer(self):
         return self.segment.bytes[self.start : self.start + self.size]
 
-    def overrun(self):
-        """True if something wrote behind the block."""
-        return bool((self.segment.bytes[self.start + self.size : self.start + self.length] != 0xFF).any())
-
     def __del__(self):
         if self.pool is not None:
             self.pool._take_back(self)

@@ -1,6 +1,5 @@
 """RawModule and RawKernel: kernel texts compiled for the CPU, launched with arguments as CuPy passes them."""
 
-
 import numpy as np
 
 from .arrays import address, ndarray
@@ -53,14 +52,13 @@ class Function:
         del blocks, args
 
         def run(kept=(values, held)):
-            for strip in places:
-                strip[:] = 0xFF  # a graph's arrays may lie where others lay since
+            before = [strip.copy() for strip in places]  # in a replay, others may lie there
             sizes = tuple(map(int, grid)), tuple(map(int, block))
             ranges = live_ranges() if settings.checked else None
             self.started()(*sizes, pointers, int(shared_mem), settings.order, ranges)
-            for i, strip in enumerate(places):
-                if (strip != 0xFF).any():
-                    strip[:] = 0xFF
+            for i, (strip, former) in enumerate(zip(places, before, strict=True)):
+                if (strip != former).any():
+                    strip[:] = former
                     raise RuntimeError(f"{self.name}: wrote behind the end of an array (the {i + 1}. of its arrays)")
 
         submit("launch", self.name, run, stream)
