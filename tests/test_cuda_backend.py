@@ -67,6 +67,7 @@ def test_what_a_range_is(stand_in):
     assert fault([0.0, 1.0], 0.0, 1.0) is None and fault([0.5, np.nan], 0.0, 1.0) == "nan"
     assert fault([-1, 3, -100], 0, 3, -100) == "-1" and fault([2, -100], 0, 3, -100) is None
     assert fault([1 << 40], 0, 3) == f"{(1 << 31) - 1} (or beyond)" and fault([-(1 << 40)], 0, 3) == f"{-(1 << 31)} (or beyond)"
+    assert fault([0, 1], 0.0, 1.0) is None and fault([0, 2], 0.0, 1.0) == "2" and fault([-1], 0.5, np.inf) == "-1"
     assert fault([], 0, 3) is None and fault(np.uint64([7]), 0, 3) == "7" and fault(np.ones((3, 3))[:, 1], 2, 3) == "1"
 
 
@@ -123,6 +124,22 @@ def test_every_read_tells(stand_in):
         with pytest.raises(IndexError, match="got 5"):
             read(t)
         read(mg.ones(1, device="cuda"))
+
+
+def test_it_can_be_told_where_it_happens(stand_in, monkeypatch):
+    """With CUDA_LAUNCH_BLOCKING=1."""
+    monkeypatch.setattr(flags, "at_once", True)
+    for _, error, match, call in FAULTS:
+        with pytest.raises(error, match=match):
+            call()
+    mg.cuda.synchronize()
+
+
+def test_the_reference_of_cross_entropy_runs_there(stand_in):
+    x = there(rows_of(0, 4, 3))
+    x.requires_grad_()
+    (slope,) = mg.grad(F.cross_entropy(x, there([0, 2, 1, 1])), [x], create_graph=True)
+    assert mg.grad((slope * slope).sum(), x).shape == (4, 3)
 
 
 def test_parameters_are_as_they_were_where_labels_are_wrong(stand_in):

@@ -9,6 +9,7 @@ Until then nothing outside an array is touched, because CuPy takes indices modul
 from __future__ import annotations
 
 import math
+import os
 import threading
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ from .kernels import kernel
 
 __all__: list[str] = []
 
+WHOLE = (1 << 63) - 1  # the largest there is
+at_once = os.environ.get("CUDA_LAUNCH_BLOCKING") == "1"  # wait after every check, as CUDA does after kernels
 PIECE = 1024  # words made at once; 0 while all is well
 
 
@@ -75,6 +78,8 @@ def check_range(
     """
     if not x.size:
         return
+    if x.dtype.kind in "iu":
+        low, high = _whole(low, math.ceil), _whole(high, math.floor)
     device = x.device.id
     with _lock:
         board = boards.setdefault(device, Board(device))
@@ -82,6 +87,13 @@ def check_range(
         run = kernel("check_range", "cuda")
         if run is None or run(x, words, slot, low, high, ignored) is NotImplemented:
             _look(xp, x, words, slot, low, high, ignored)
+    if at_once:
+        read()
+
+
+def _whole(bound: float, rounded: Any) -> int:
+    """A bound for whole numbers."""
+    return (WHOLE if bound > 0 else -WHOLE) if math.isinf(bound) else rounded(bound)
 
 
 def _look(xp: Any, x: Any, words: Any, slot: int, low: float, high: float, ignored: int | None) -> None:
@@ -131,5 +143,9 @@ def _error(site: Site, word: int) -> Exception:
     elif site.kind not in "iu":
         value = f"{value:g}"
     error = site.error(site.text.format(value=value, at=", ".join(map(str, where)), place=where))
-    error.add_note("found on the GPU while it worked, and told now, at the first read after it")
+    if not at_once:
+        error.add_note(
+            "found on the GPU while it worked, and told now, at the first read after it; "
+            "with CUDA_LAUNCH_BLOCKING=1 it is told where it happens"
+        )
     return error

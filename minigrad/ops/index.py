@@ -226,7 +226,8 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
 @effect
 def _along(name: str, indices: Any, axis: int, shape: tuple | None = None) -> tuple:
     """`indices` on one axis as a full index: aranges on the others, as long as in `shape`."""
-    indices = indices._data if isinstance(indices, Tensor) else np.asarray(indices)
+    indices = getattr(indices, "_data", indices)
+    indices = indices if hasattr(indices, "dtype") else np.asarray(indices)
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{name}: expected integer indices, got {indices.dtype}")
     xp = backend.xp_of(indices)

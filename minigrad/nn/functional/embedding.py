@@ -211,6 +211,8 @@ def _bags(xp: Any, index: Array, offsets: Any, with_last: bool) -> tuple[Array, 
             f"{index.shape} with offsets {getattr(offsets, 'shape', offsets)}"
         )
     starts = offsets._data
+    if xp_of(starts) is not xp:
+        raise TypeError(f"embedding_bag: expected offsets beside the input, got them on {offsets.device}")
     if starts.dtype not in (np.int32, np.int64):
         raise TypeError(f"embedding_bag: expected int32 or int64 offsets, got {starts.dtype}")
     n = len(index)
