@@ -6,11 +6,12 @@ both (group norm); `_Form` says how in four numbers.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, NamedTuple
 
 from .launch import ceil_div, ctype, launch, library
-from .lines import FLOATS, KINDS, Lines, accumulator, lines_of
+from .lines import FLOATS, KINDS, Lines, accumulator, inverse, lines_in
 
 __all__ = ["INSTANCES", "follow_moments", "normalise", "normalise_joint", "rms_norm", "rms_norm_joint"]
 
@@ -34,35 +35,28 @@ class _Form(NamedTuple):
     per: int
 
 
-class _Job(NamedTuple):
-    """An array as lines, and where its weights are."""
+class _Job:
+    """An array as lines, and where its weights are: kept for every layout that came."""
 
-    lines: Lines
-    axes: tuple[int, ...]
-    form: _Form
-
-    @property
-    def stay(self) -> list[int]:
-        """The axes that are not normalised, as in memory."""
-        return [axis for axis in self.lines.order if axis not in self.axes]
-
-    @property
-    def along(self) -> list[int]:
-        """The axes that are."""
-        return [axis for axis in self.lines.order if axis in self.axes]
+    def __init__(self, lines: Lines, axes: tuple[int, ...]) -> None:
+        self.lines, self.form = lines, _Form(1, 1, 1, lines.n)
+        self.stay = [axis for axis in lines.order if axis not in axes]  # as in memory
+        self.along = [axis for axis in lines.order if axis in axes]
+        self.order = (*self.stay, *self.along)
+        pairs = zip(lines.order, lines.shape, strict=True)
+        self.one_each = tuple([1 if axis in axes else n for axis, n in pairs])
+        self.parts = _cut(lines)
 
     def kept(self, memory: Any) -> Any:
         """One number to a line as an array, the normalised axes 1 long."""
-        pairs = zip(self.lines.order, self.lines.shape, strict=True)
-        shape = tuple([1 if axis in self.axes else n for axis, n in pairs])
-        return self.lines._replace(shape=shape).back(memory)
+        return memory.reshape(self.one_each).transpose(self.lines.back_order)
 
     def weights(self, v: Any) -> Any:
         """A weight as the matrix (wrap, row), flat."""
         if v is None:
             return None
-        full = v.reshape((1,) * (len(self.lines.order) - v.ndim) + v.shape)
-        return library(v).ascontiguousarray(full.transpose([*self.stay, *self.along])).reshape(-1)
+        full = v.reshape((1,) * (len(self.order) - v.ndim) + v.shape)
+        return library(v).ascontiguousarray(full.transpose(self.order)).reshape(-1)
 
     def gradient(self, sums: Any, v: Any) -> Any:
         """The gradient of a weight v from sums that lie as (outer, row, inner): equal weights' are added."""
@@ -76,11 +70,9 @@ class _Job(NamedTuple):
 
     def placed(self, matrix: Any, v: Any) -> Any:
         """The matrix (wrap, row) in the shape of a weight v."""
-        order = [*self.stay, *self.along]
-        full = (1,) * (len(order) - v.ndim) + v.shape
-        back = sorted(range(len(order)), key=order.__getitem__)
-        placed = matrix.reshape([full[axis] for axis in order]).transpose(back)
-        return placed.reshape(v.shape).astype(v.dtype, copy=False)
+        full = (1,) * (len(self.order) - v.ndim) + v.shape
+        there = matrix.reshape([full[axis] for axis in self.order]).transpose(inverse(self.order))
+        return there.reshape(v.shape).astype(v.dtype, copy=False)
 
 
 # ---------------------------------------------------------------- what is covered
@@ -88,31 +80,36 @@ class _Job(NamedTuple):
 
 def _job(x: Any, axes: Any, *weights: Any) -> _Job | None:
     """x as a job; None for what is left to the readable text."""
-    if not isinstance(axes, tuple) or not all(isinstance(a, int) and 0 <= a < x.ndim for a in axes):
+    if not isinstance(axes, tuple) or any(v is not None and v.dtype != x.dtype for v in weights):
         return None
-    if any(v is not None and (v.dtype != x.dtype or v.ndim > x.ndim) for v in weights):
+    shapes = tuple([None if v is None else v.shape for v in weights])
+    return _kept_job(x.shape, x.strides, x.itemsize, axes, shapes)
+
+
+@functools.lru_cache(maxsize=4096)
+def _kept_job(shape: tuple, strides: tuple, itemsize: int, axes: tuple, shapes: tuple) -> _Job | None:
+    if not all(isinstance(a, int) and 0 <= a < len(shape) for a in axes):
         return None
-    lines = lines_of(x, axes)
-    if lines is None:
+    lines = lines_in(shape, strides, itemsize, axes)
+    if lines is None or any(s is not None and len(s) > len(shape) for s in shapes):
         return None
-    job = _Job(lines, axes, _Form(1, 1, 1, lines.n))
-    forms = [_form(job, v) for v in weights if v is not None] or [job.form]
+    job = _Job(lines, axes)
+    forms = [_form(job, shape, s) for s in shapes if s is not None] or [job.form]
     if forms[0] is None or forms[0] != forms[-1]:
         return None
-    return job._replace(form=forms[0])
+    job.form = forms[0]
+    return job
 
 
-def _form(job: _Job, v: Any) -> _Form | None:
-    """Where v, broadcast against the job's array, has its numbers."""
-    lines = job.lines
-    shape = dict(zip(lines.order, lines.shape, strict=True))
-    full = (1,) * (len(lines.order) - v.ndim) + v.shape
-    across, along = [
-        _middle([full[a] for a in axes], [shape[a] for a in axes]) for axes in (job.stay, job.along)
+def _form(job: _Job, sizes: tuple, shape: tuple) -> _Form | None:
+    """Where a weight of this shape, broadcast against an array of these sizes, has its numbers."""
+    full = (1,) * (len(sizes) - len(shape)) + shape
+    across, down = [
+        _middle([full[a] for a in axes], [sizes[a] for a in axes]) for axes in (job.stay, job.along)
     ]
-    if across is None or along is None or along[0] > 1:
+    if across is None or down is None or down[0] > 1:
         return None
-    return _Form(each=across[2], wrap=across[1], row=along[1], per=along[2])
+    return _Form(each=across[2], wrap=across[1], row=down[1], per=down[2])
 
 
 def _middle(sizes: list[int], shape: list[int]) -> tuple[int, int, int] | None:
@@ -129,11 +126,6 @@ def _middle(sizes: list[int], shape: list[int]) -> tuple[int, int, int] | None:
 
 def _run(name: str, like: Any, kind: str, grid: Any, threads: int, args: tuple[Any, ...]) -> None:
     launch("norm", f"{name}<{ctype(like.dtype)}, {kind}>", grid, threads, args)
-
-
-def _is_held(lines: Lines) -> bool:
-    """Whether a team holds a whole line."""
-    return lines.n <= HELD * (lines.threads // 32 if lines.inner > 1 else max(lines.threads, 32))
 
 
 def _cut(lines: Lines) -> tuple[str, int, int, int]:
@@ -161,11 +153,11 @@ def _forward(
     y = None if weight is None and bias is None else lines.new(x)
     given = (lines.memory(x), job.weights(weight), job.weights(bias))
     sizes, how = (lines.many, lines.n, lines.inner), (*form, float(eps), centered)
-    if _is_held(lines):
+    if lines.held:
         args = (*given, z, y, center, variance, inverse, *sizes, *how)
         _run("norm_forward", x, lines.kind, lines.blocks, lines.threads, args)
     else:
-        kind, blocks, parts, part = _cut(lines)
+        kind, blocks, parts, part = job.parts
         means, squares = empty((lines.many, parts), center.dtype), empty((lines.many, parts), center.dtype)
         grid, made = (blocks, parts), (z, y, center, variance, inverse)
         _run("norm_moments", x, kind, grid, CUT_THREADS, (given[0], means, squares, *sizes, part, centered))
@@ -232,17 +224,17 @@ def _folded(parts: Any, dtype: Any) -> Any:
     return _folded(out, dtype) if outer > 1 else out.reshape(-1)
 
 
-def _slopes_held(g: Any, z: Any, job: _Job, w: Any, inverse: Any, wanted: bool, centered: bool) -> tuple:
+def _slopes_held(g: Any, z: Any, job: _Job, w: Any, factor: Any, wanted: bool, centered: bool) -> tuple:
     """gx, and the sums of g z and g that make the weights' gradients (None where others must)."""
     lines, form = job.lines, job.form
-    empty, wide = library(g).empty, inverse.dtype
+    empty, wide = library(g).empty, factor.dtype
     gx, along, total, parts, blocks = lines.new(g), None, None, None, lines.blocks
     if wanted and form.row == 1:
         along, total = empty(lines.many, wide), empty(lines.many, wide)
     elif wanted and form.per == form.wrap == 1:
         blocks, rows = _teams(lines)
         parts = empty((rows, 2 * lines.n), wide)
-    args = (g, z, w, inverse, gx, along, total, parts, lines.many, lines.n, lines.inner, lines.blocks)
+    args = (g, z, w, factor, gx, along, total, parts, lines.many, lines.n, lines.inner, lines.blocks)
     _run("norm_backward", g, lines.kind, blocks, lines.threads, (*args, *form, centered))
     if parts is not None:
         both = _folded(parts, g.dtype)
@@ -250,18 +242,18 @@ def _slopes_held(g: Any, z: Any, job: _Job, w: Any, inverse: Any, wanted: bool, 
     return gx, along, total
 
 
-def _slopes_cut(g: Any, z: Any, job: _Job, w: Any, inverse: Any, wanted: bool, centered: bool) -> tuple:
+def _slopes_cut(g: Any, z: Any, job: _Job, w: Any, factor: Any, wanted: bool, centered: bool) -> tuple:
     """The same for long lines."""
     lines, form = job.lines, job.form
     parts_along, parts_total, part = _sums(g, z, lines, w, form)
     gx, along, total = lines.new(g), None, None
     if wanted and form.row == 1:
-        along, total = (library(g).empty(lines.many, inverse.dtype) for _ in range(2))
-    kind, blocks, parts, part = _cut(lines)
-    args = (g, z, w, inverse, parts_along, parts_total, gx, along, total, lines.many, lines.n, lines.inner)
+        along, total = (library(g).empty(lines.many, factor.dtype) for _ in range(2))
+    kind, blocks, parts, part = job.parts
+    args = (g, z, w, factor, parts_along, parts_total, gx, along, total, lines.many, lines.n, lines.inner)
     _run("norm_slopes", g, kind, (blocks, parts), CUT_THREADS, (*args, part, *form, centered))
     if wanted and form.per == form.wrap == lines.inner == 1 < form.row:  # columns of a matrix
-        along, total = _whole_sums(g, z, lines._replace(many=lines.n, n=lines.many, inner=lines.n))
+        along, total = _whole_sums(g, z, lines.cut(lines.n, lines.many, lines.n))
     return gx, along, total
 
 
@@ -269,20 +261,20 @@ def _gradients(
     g: Any, needs: tuple, weight: Any, bias: Any, saved: tuple, axes: tuple, centered: bool
 ) -> Any:
     """The gradients of x, weight and bias, those that are needed."""
-    z, inverse = saved
+    z, inverse_ = saved
     job = _job(z, axes, weight, bias) if g.shape == z.shape and g.dtype == z.dtype else None
-    if job is None or inverse.size != job.lines.many or inverse.ndim != z.ndim:
+    if job is None or inverse_.size != job.lines.many or inverse_.ndim != z.ndim:
         return NotImplemented
     lines = job.lines
-    inverse = library(z).ascontiguousarray(inverse.transpose(lines.order)).reshape(-1)
-    inverse = inverse.astype(accumulator(z.dtype), copy=False)
+    factor = library(z).ascontiguousarray(inverse_.transpose(lines.order)).reshape(-1)
+    factor = factor.astype(accumulator(z.dtype), copy=False)
     g, z, w = lines.memory(g), lines.memory(z), job.weights(weight)
-    slopes = _slopes_held if _is_held(lines) else _slopes_cut
-    gx, along, total = slopes(g, z, job, w, inverse, any(needs[1:]), centered)
+    slopes = _slopes_held if lines.held else _slopes_cut
+    gx, along, total = slopes(g, z, job, w, factor, any(needs[1:]), centered)
     arranged = job.gradient if along is None or job.form.row == 1 else job.placed
     if along is None and any(needs[1:]):  # of every stretch of a line that shares a weight
         form = job.form
-        along, total = _whole_sums(g, z, lines._replace(many=lines.many * form.row, n=form.per))
+        along, total = _whole_sums(g, z, lines.cut(lines.many * form.row, form.per))
     pairs = zip((along, total), (weight, bias), needs[1:], strict=False)
     found = [arranged(sums, v) if needed else None for sums, v, needed in pairs]
     return (lines.back(gx) if needs[0] else None, *found)

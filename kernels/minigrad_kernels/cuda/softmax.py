@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .launch import ceil_div, ctype, launch, library
-from .lines import FLOATS, KINDS, Lines, accumulator, lines_of
+from .lines import FLOATS, KINDS, Lines, accumulator, inverse, lines_of
 
 __all__ = ["INSTANCES", "cross_entropy", "log_softmax", "log_softmax_x", "softmax", "softmax_x"]
 
@@ -96,9 +96,8 @@ def cross_entropy(
 
 def _in_order(target: Any, lines: Lines) -> tuple[Any, Any]:
     """Labels in the order of the lines, and what puts one number to a line back into its place."""
-    order = [axis - (axis > 1) for axis in lines.order if axis != 1]
-    back = sorted(range(len(order)), key=order.__getitem__)
-    shape = [target.shape[axis] for axis in order]
+    order = tuple([axis - (axis > 1) for axis in lines.order if axis != 1])
+    shape, back = [target.shape[axis] for axis in order], inverse(order)
     labels = library(target).ascontiguousarray(target.transpose(order))
     return labels, lambda v: v.reshape(shape).transpose(back)
 
