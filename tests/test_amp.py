@@ -21,6 +21,13 @@ SAMPLES = samples()
 HALF, FULL = "bfloat16", "float32"
 
 
+@pytest.fixture(autouse=True)
+def born_on_the_cpu():
+    """Also where the suite runs on a GPU: what is meant for one says so."""
+    with mg.device("cpu"):
+        yield
+
+
 def draw(*shape, dtype=FULL, grad=False):
     return mg.tensor(rng.standard_normal(shape).astype(np.float32), dtype=dtype, requires_grad=grad)
 
