@@ -134,6 +134,7 @@ def test_every_tile(stand_in, monkeypatch, tile):
 @pytest.mark.parametrize(("dtype", "batch"), [("float16", 16), ("float16", 5), ("bfloat16", 16)])
 def test_sixteen_bits(stand_in, dtype, batch):
     check_sizes((batch, 6, 5, 5), (20, 3, 3, 3), settings_of(2, 2, ((1, 2), (0, 1)), groups=2), dtype)
+    check_sizes((batch, 3, 7), (9, 3, 1), settings_of(1, 2), dtype)  # no tap meets every second place of x
 
 
 HOW = settings_of(1)
@@ -217,8 +218,7 @@ def test_tf32_rounds_the_factors_and_nothing_else(stand_in):
 
 def test_sixteen_bits_without_tensor_cores(stand_in, monkeypatch):
     """What cards before sm_80 compile of the same instance."""
-    instance = kernels._instance
-    monkeypatch.setattr(kernels, "_instance", lambda *args: instance(*args).replace("true", "false"))
+    monkeypatch.setattr(kernels, "_rate", lambda x: kernels.PLAIN)
     check_sizes((16, 6, 5, 5), (20, 3, 3, 3), settings_of(2, 1, 1, groups=2), "float16")
 
 

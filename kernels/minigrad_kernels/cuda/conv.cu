@@ -9,6 +9,8 @@
 #include "conv_geometry.cuh"
 #include "conv_tile.cuh"
 
+constexpr int ROWS = 8;  // packed weights have whole packs of rows
+
 // w as rows of the product: (filter) by (channel, tap), and backward (channel) by (filter, tap).
 template <typename T> struct Weights {
     using Line = int;
@@ -21,6 +23,42 @@ template <typename T> struct Weights {
     __device__ void read(int line, int step, Pack<T, 1>& to) const {
         to.at[0] = line >= 0 && step >= 0 ? w[line + step] : narrow<T>(0);
     }
+};
+
+// The same from conv_pack: rows lie side by side, so that 16 bytes of them are fetched at once.
+template <typename T> struct PackedWeights {
+    using Line = int;
+    using Step = int;
+    const T* w;
+    const Field& field;
+
+    __device__ int pitch() const { return ceil_div(field.rows, ROWS) * ROWS; }
+    __device__ int line(int i) const { return i < pitch() ? i : -1; }
+    __device__ int step(int k) const { return k < field.depth ? k * pitch() : -1; }
+    template <int V> __device__ void read(int line, int step, Pack<T, V>& to) const {
+        if (line >= 0 && step >= 0) to = *reinterpret_cast<const Pack<T, V>*>(w + line + step);
+        else to = Field::zeros<V, T>();
+    }
+};
+
+// packed[group][depth][row] of one launch, zeros in rows up to the next multiple of ROWS.
+template <typename T> __global__ void conv_pack(const T* __restrict__ w, T* __restrict__ packed, Field field, int pitch) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x, row = i % pitch, k = i / pitch, group = blockIdx.y;
+    if (k >= field.depth) return;
+    packed[(1ll * group * field.depth + k) * pitch + row] =
+        row < field.rows ? w[1ll * group * field.group_step + row * field.row_step + field.weight(k)] : narrow<T>(0);
+}
+
+// Tensor cores are so fast that fetching their operands counts: they get weights that were packed.
+template <class S, bool tensor = S::tensor> struct Left {
+    using Source = Weights<typename S::Number>;
+    using Layout = AlongDepth<S, S::BM, 1>;
+    __device__ static long long group(const Field& field) { return field.group_step; }
+};
+template <class S> struct Left<S, true> {
+    using Source = PackedWeights<typename S::Number>;
+    using Layout = AcrossLines<S, S::BM, 16 / sizeof(typename S::Number)>;
+    __device__ static long long group(const Field& field) { return field.depth * (ceil_div(field.rows, ROWS) * ROWS); }
 };
 
 // x (or gy) as columns of the product: (place, image) by (channel, tap).
@@ -78,10 +116,10 @@ __global__ void __launch_bounds__(BM / TM * BN / TN, 512 * TM * TN / BM / BN)
     using S = Shape<T, TENSOR, BM, BN, TM, TN>;
     int tiles = ceil_div(field.rows, BM), row = blockIdx.x % tiles * BM, column = blockIdx.x / tiles * BN, group = blockIdx.y;
     int first = blockIdx.z * share, end = min(field.depth - first, share) + first;
-    Weights<T> weights = {w + 1ll * group * field.group_step, field};
+    typename Left<S>::Source weights = {w + group * Left<S>::group(field), field};
     Windows<T> windows = {source + group * field.others * field.volume, field};
-    AlongDepth<S, BM, 1, Weights<T>> a(weights, row);
-    AcrossColumns<S, BN, V, Windows<T>> b(windows, column);
+    Operand<S, typename Left<S>::Layout, typename Left<S>::Source> a(weights, row);
+    Operand<S, AcrossLines<S, BN, V>, Windows<T>> b(windows, column);
     typename SumsOf<S>::type sums;
     multiply<S>(a, b, sums, first, end);
     long long rows = 1ll * group * field.rows, all = 1ll * field.groups * field.rows;
@@ -145,8 +183,8 @@ __global__ void __launch_bounds__(BM / TM * BN / TN, 512 * TM * TN / BM / BN)
     int first = blockIdx.z * share, end = min(field.columns - first, share) + first;
     Gradients<T> left = {gy + group * field.rows * field.result_volume, field, end};
     Taps<T> right = {x + group * field.others * field.volume, field, end};
-    AlongDepth<S, BM, V, Gradients<T>> a(left, row);
-    AlongDepth<S, BN, V, Taps<T>> b(right, column);
+    Operand<S, AlongDepth<S, BM, V>, Gradients<T>> a(left, row);
+    Operand<S, AlongDepth<S, BN, V>, Taps<T>> b(right, column);
     typename SumsOf<S>::type sums;
     multiply<S>(a, b, sums, first, end);
     Share target = {shares + (1ll * blockIdx.z * field.groups + group) * field.rows * field.depth, field};

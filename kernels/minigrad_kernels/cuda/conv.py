@@ -40,6 +40,7 @@ STEP = 32  # shares of the depth are whole steps of every tile
 # Of an H100; others are not far from it, and the choice of tiles is rough: its processors, the cycles that
 # one more launch takes, bytes that the second cache moves in a cycle.
 PROCESSORS, LAUNCH, BYTES = 132, 3000, 3000
+PLAIN = 128  # products that a processor makes in a cycle without its tensor cores
 MODES = (
     ("float", 4, "false"), ("float", 4, "true"), ("__half", 8, "true"), ("__nv_bfloat16", 8, "true"),
 )  # fmt: skip
@@ -49,7 +50,11 @@ INSTANCES = tuple(
     for t, vector, tensor in MODES
     for v, tiles in ((vector, TILES), (1, (SCALAR,)))
     for tile in tiles
-) + tuple(f"conv_sum_shares<{t}>" for t in ("float", "__half", "__nv_bfloat16"))
+) + tuple(
+    f"{kernel}<{t}>"
+    for kernel in ("conv_sum_shares", "conv_pack")
+    for t in ("float", "__half", "__nv_bfloat16")
+)
 
 
 def conv(
@@ -122,9 +127,19 @@ def _product(x: Any, w: Any, bias: Any, y: Any, jobs: tuple[Launch, ...], vector
     name = _instance("conv_gather", x, vector, tile)
     for job in jobs:
         grid = (_tiles(tile, job.rows, job.columns), groups, count)
-        launch("conv", name, grid, tile.threads, (x, w, bias, y, sums, job.field, share))
+        left = w if _rate(x) == PLAIN else _packed(w, job)
+        launch("conv", name, grid, tile.threads, (x, left, bias, y, sums, job.field, share))
     if count > 1:
         _summed(sums, bias, y)
+
+
+def _packed(w: Any, job: Launch) -> Any:
+    """Weights in the order in which tensor cores take them: (group, depth, rows), rows by eights."""
+    pitch = ceil_div(job.rows, 8) * 8
+    packed = library(w).empty((job.groups, job.depth, pitch), w.dtype)
+    grid = (ceil_div(job.depth * pitch, 256), job.groups)
+    launch("conv", f"conv_pack<{ctype(w.dtype)}>", grid, 256, (w, packed, job.field, pitch))
+    return packed
 
 
 def _summed(sums: Any, bias: Any, y: Any) -> Any:
@@ -147,13 +162,13 @@ def _direct(w_shape: tuple, groups: int) -> bool:
 
 
 def _rate(x: Any) -> int:
-    """Products that a processor makes in a cycle, about: 128 as they are, more on its tensor cores."""
-    return 1024 if x.dtype.itemsize == 2 else 512 if tf32() else 128
+    """Products that a processor makes in a cycle, about: more on its tensor cores."""
+    return 1024 if x.dtype.itemsize == 2 else 512 if tf32() else PLAIN
 
 
 def _instance(kernel: str, x: Any, vector: int, tile: Tile) -> str:
     """The kernel with its template arguments: tensor cores for 16-bit numbers, and where TF32 will do."""
-    tensor = "true" if _rate(x) > 128 else "false"
+    tensor = "true" if _rate(x) > PLAIN else "false"
     sizes = f"{tile.rows}, {tile.columns}, {tile.down}, {tile.across}"
     return f"{kernel}<{ctype(x.dtype)}, {vector}, {tensor}, {sizes}>"
 

@@ -82,7 +82,7 @@ def plan_of(x: tuple, w: tuple, stride: tuple, padding: tuple, dilation: tuple, 
     axes = [(1, 1, 1, 1, 0, 1)] * (3 - dims) + axes
     xs, ys, kernel, strides, *_ = zip(*axes, strict=True)
     taps = math.prod(kernel)
-    counts = (math.prod(xs) * x[0], math.prod(ys) * x[0], math.prod(w), w[0] * taps, w[1] * taps)
+    counts = (math.prod(xs) * x[0], math.prod(ys) * x[0], math.prod(w), 8 * w[0] * taps, 8 * w[1] * taps)
     if min(ys) < 1 or max(counts) > MOST or groups > 65535 or math.prod(map(min, xs, strides)) > KINDS:
         return None
     filters, channels = w[0] // groups, w[1]

@@ -22,80 +22,68 @@ template <class S, typename T> __device__ inline T staged(T x) { return x; }
 template <class S> __device__ inline float staged(float x) { return S::tensor ? __uint_as_float(to_tf32(x)) : x; }
 #endif
 
-// ---- fetching. A source has line(i), what is known of row or column i; step(k), what is known of depth k; and
-// read(line, step, numbers), which gives zeros outside. Lines stay in a thread's registers. Steps are worked out
-// by a few threads for all, one tile ahead, and lie in shared memory.
+// ---- fetching
 
-// Neighbours in depth: threads stand pairwise (or by eights, one number each) along the depth.
-template <class S, int W, int V, class Source> struct AlongDepth {
+// How threads share out a tile of W rows (or columns) by BK of the depth: each has LINES x STEPS packs of V numbers,
+// of lines line(i) and depths step(j), and put writes them into the tile.
+
+// V neighbours in depth: threads stand pairwise (or by eights, one number each) along the depth.
+template <class S, int W, int V> struct AlongDepth {
     using T = typename S::Number;
-    using Step = typename Source::Step;
+    using Numbers = Pack<T, V>;
     static constexpr int P = V > 1 ? 2 : 8, LINES = (W * P + S::THREADS - 1) / S::THREADS, STEPS = S::BK / (P * V);
-    const Source& source;
-    typename Source::Line lines[LINES];
-    Pack<T, V> numbers[LINES][STEPS];
 
     __device__ static int line(int i) { return threadIdx.x / P + i * (S::THREADS / P); }
     __device__ static int step(int j) { return (threadIdx.x % P + j * P) * V; }
-
-    __device__ AlongDepth(const Source& from, int first) : source(from) {
+    __device__ static void put(T (&tile)[S::BK][W + BORDER], int i, int j, const Numbers& numbers) {
 #pragma unroll
-        for (int i = 0; i < LINES; i++) lines[i] = source.line(first + line(i));
-    }
-    __device__ void fetch(const Step (&steps)[S::BK]) {
-#pragma unroll
-        for (int j = 0; j < STEPS; j++) {
-            auto at = steps[step(j)];
-#pragma unroll
-            for (int i = 0; i < LINES; i++) source.read(lines[i], at, numbers[i][j]);
-        }
-    }
-    __device__ void put(T (&tile)[S::BK][W + BORDER]) const {
-#pragma unroll
-        for (int i = 0; i < LINES; i++)
-#pragma unroll
-            for (int j = 0; j < STEPS; j++)
-#pragma unroll
-                for (int v = 0; v < V; v++)
-                    if (line(i) < W) tile[step(j) + v][line(i)] = staged<S>(numbers[i][j].at[v]);
+        for (int v = 0; v < V; v++)
+            if (line(i) < W) tile[step(j) + v][line(i)] = staged<S>(numbers.at[v]);
     }
 };
 
-// Neighbours in memory are neighbouring columns: each thread fetches V of them at once.
-template <class S, int W, int V, class Source> struct AcrossColumns {
+// V neighbouring lines.
+template <class S, int W, int V> struct AcrossLines {
     using T = typename S::Number;
-    using Step = typename Source::Step;
+    using Numbers = Pack<T, V>;
     static constexpr int GROUPS = W / V, LINES = (GROUPS + S::THREADS - 1) / S::THREADS;
-    static constexpr int DOWN = LINES > 1 ? 1 : S::THREADS / GROUPS, STEPS = S::BK / DOWN;
-    const Source& source;
-    typename Source::Line lines[LINES];
-    Pack<T, V> numbers[LINES][STEPS];
+    static constexpr int DOWN = LINES > 1 ? 1 : S::THREADS / GROUPS, STEPS = (S::BK + DOWN - 1) / DOWN;
 
     __device__ static int line(int i) { return (threadIdx.x % GROUPS + i * S::THREADS) * V; }
     __device__ static int step(int j) { return (LINES > 1 ? 0 : threadIdx.x / GROUPS) + j * DOWN; }
-
-    __device__ AcrossColumns(const Source& from, int first) : source(from) {
+    __device__ static void put(T (&tile)[S::BK][W + BORDER], int i, int j, Numbers numbers) {
 #pragma unroll
-        for (int i = 0; i < LINES; i++) lines[i] = source.line(first + line(i));
+        for (int v = 0; v < V; v++) numbers.at[v] = staged<S>(numbers.at[v]);
+        if (step(j) < S::BK) *reinterpret_cast<Numbers*>(&tile[step(j)][line(i)]) = numbers;
+    }
+};
+
+// One operand. A source has line(i), what is known of row or column i; step(k), what is known of depth k; and
+// read(line, step, numbers), which gives zeros outside. Lines stay in a thread's registers. Steps are worked out
+// by a few threads for all, one tile ahead, and lie in shared memory.
+template <class S, class Layout, class Source> struct Operand {
+    using Step = typename Source::Step;
+    const Source& source;
+    typename Source::Line lines[Layout::LINES];
+    typename Layout::Numbers numbers[Layout::LINES][Layout::STEPS];
+
+    __device__ Operand(const Source& from, int first) : source(from) {
+#pragma unroll
+        for (int i = 0; i < Layout::LINES; i++) lines[i] = source.line(first + Layout::line(i));
     }
     __device__ void fetch(const Step (&steps)[S::BK]) {
 #pragma unroll
-        for (int j = 0; j < STEPS; j++) {
-            auto at = steps[step(j)];
+        for (int j = 0; j < Layout::STEPS; j++) {
+            Step at = steps[min(Layout::step(j), S::BK - 1)];
 #pragma unroll
-            for (int i = 0; i < LINES; i++) source.read(lines[i], at, numbers[i][j]);
+            for (int i = 0; i < Layout::LINES; i++) source.read(lines[i], at, numbers[i][j]);
         }
     }
-    __device__ void put(T (&tile)[S::BK][W + BORDER]) const {
+    template <int WIDTH> __device__ void put(typename S::Number (&tile)[S::BK][WIDTH]) const {
 #pragma unroll
-        for (int i = 0; i < LINES; i++)
+        for (int i = 0; i < Layout::LINES; i++)
 #pragma unroll
-            for (int j = 0; j < STEPS; j++) {
-                Pack<T, V> y = numbers[i][j];
-#pragma unroll
-                for (int v = 0; v < V; v++) y.at[v] = staged<S>(y.at[v]);
-                *reinterpret_cast<Pack<T, V>*>(&tile[step(j)][line(i)]) = y;
-            }
+            for (int j = 0; j < Layout::STEPS; j++) Layout::put(tile, i, j, numbers[i][j]);
     }
 };
 
