@@ -323,3 +323,22 @@ def test_no_order_of_threads_changes_a_bit(stand_in, dtype):
     reverse = there_and_back(lambda *x: attention(*x, causal=True), [on_gpu(a) for a in arrays])
     for a, b in zip(forward, reverse, strict=True):
         np.testing.assert_array_equal(from_gpu(a), from_gpu(b))
+
+
+def test_stacks_of_bfloat16_in_the_readable_text(stand_in):
+    """CuPy cannot multiply these: the text asks cuBLAS itself."""
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    q = np.random.default_rng(0).standard_normal((2, 3, 5, 4)).astype(np.float32)
+    bias = np.zeros((5, 5), np.float32)
+
+    def attended(device, dtype):
+        x = mg.tensor(q.astype(dtype)).to(device).requires_grad_()
+        b = mg.tensor(bias.astype(dtype)).to(device).requires_grad_()
+        y = mg.ops.attention.attention(x, x, x, b)
+        y.sum().backward()
+        return y.detach().cpu().numpy().astype(np.float32), b.grad.cpu().numpy().astype(np.float32)
+
+    with mg.reference_mode():
+        there = attended("cuda", ml_dtypes.bfloat16)
+    for a, b in zip(there, attended("cpu", np.float32), strict=True):
+        assert np.abs(a - b).max() <= 0.03 * max(1.0, np.abs(b).max())

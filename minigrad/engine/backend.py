@@ -7,6 +7,7 @@ What the two do differently lives here, one named function each; only gpu.py, wh
 from __future__ import annotations
 
 import collections
+import importlib
 import re
 import threading
 from types import ModuleType
@@ -222,6 +223,23 @@ def set_default_dtype(dtype: Any) -> None:
 
 
 # ---------------------------------------------------------------- what NumPy and CuPy do differently
+
+
+def matmul(xp: ModuleType, a: Array, b: Array, out: Array | None = None) -> Array:
+    """xp.matmul of stacks of matrices; on a GPU by cuBLAS itself.
+
+    CuPy's copies its operands, cannot multiply stacks of bfloat16, and refuses to be captured in a graph.
+    """
+    if xp is not np:
+        linalg = importlib.import_module("minigrad_kernels.cuda.linalg")
+        dtype = np.result_type(a, b) if a.dtype == b.dtype else np.result_type(np.float32, a.dtype, b.dtype)
+        a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)
+        if out is not None and out.size and a.size and out.dtype == dtype:
+            return linalg.matmul_into(a, b, out)
+        y = linalg.matmul(a, b) if out is None else NotImplemented
+        if y is not NotImplemented:
+            return y
+    return xp.matmul(a, b, out=out)
 
 
 def scatter_add(xp: ModuleType, target: Array, index: Any, values: Array) -> None:

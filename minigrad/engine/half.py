@@ -1,8 +1,9 @@
-"""16-bit floats on the CPU: an op computes in float32 and rounds its result once.
+"""16-bit floats: an op without a kernel for them computes in float32 and rounds its result once.
 
 NumPy's own float16 products are slow loops, and bfloat16 (a dtype of the package ml_dtypes) has no
 products, sums that are rounded at every addition, and functions that fall out of it. A GPU's kernels read
-16 bits, gather in float32 and round what they write; here the same is done for whole arrays.
+16 bits, gather in float32 and round what they write; here the same is done for whole arrays, also on a
+GPU where there is no kernel: CuPy has no stacked products of bfloat16 either.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ _MOVES = (
     "pad_border pad_constant put reshape roll take_index transfer transpose tril triu window_take"
 )
 MOVES = frozenset(_MOVES.split())
+# What CuPy computes in float32 and rounds once by itself.
+_EXACT = (
+    "abs add div equal greater greater_equal isfinite isinf isnan less less_equal maximum minimum mul neg "
+    "not_equal square sub sum sum_to where"
+)
+ROUNDED_ONCE = frozenset(_EXACT.split())
 
 
 def is_half(dtype: Any) -> bool:
@@ -38,6 +45,16 @@ def any_half(arrays: list) -> bool:
     return False
 
 
+def half_there(arrays: list) -> bool:
+    """True if one of some GPU arrays holds 16-bit floats."""
+    return any(on_gpu(a) and is_half(a.dtype) for a in arrays)
+
+
+def on_gpu(a: Any) -> bool:
+    """True for a GPU's array."""
+    return hasattr(a, "__cuda_array_interface__")
+
+
 def narrowed(x: Array, dtype: Any) -> Array:
     """x in another dtype; beyond its range that is infinity, which is not worth a warning here."""
     if not is_half(dtype):
@@ -50,7 +67,8 @@ def widened(value: Any) -> Any:
     """A 16-bit array in float32, also inside a tuple; anything else is itself."""
     if type(value) is tuple:
         return tuple([widened(v) for v in value])
-    return value.astype(SINGLE) if isinstance(value, np.ndarray) and is_half(value.dtype) else value
+    array = isinstance(value, np.ndarray) or on_gpu(value)
+    return value.astype(SINGLE) if array and is_half(value.dtype) else value
 
 
 def computed_wide(op: Any, arrays: list, run: Any) -> Any:
@@ -58,7 +76,9 @@ def computed_wide(op: Any, arrays: list, run: Any) -> Any:
     taking_part = {
         a.dtype
         for i, a in enumerate(arrays)
-        if isinstance(a, np.ndarray) and is_float(a.dtype) and not (op.constant and op.constant[i])
+        if (isinstance(a, np.ndarray) or on_gpu(a))
+        and is_float(a.dtype)
+        and not (op.constant and op.constant[i])
     }
     y = run([widened(a) for a in arrays])
     if len(taking_part) != 1 or not is_half(dtype := taking_part.pop()):

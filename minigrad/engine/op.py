@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from .backend import Array, default_dtype, is_float, is_number, xp_of
-from .half import MOVES, SINGLE, any_half, computed_wide, is_half
+from .half import MOVES, ROUNDED_ONCE, SINGLE, any_half, computed_wide, half_there, is_half
 from .kernels import kernels_of
 from .kernels import mode as kernel_mode
 from .node import Node, mode
@@ -122,19 +122,26 @@ class Op:
         return made
 
     def run(self, xp: Any, arrays: list, meta: dict) -> Any:
-        """The result; on the CPU, 16-bit floats are worked on in float32."""
-        if xp is np and not self.moves and any_half(arrays):
-            return computed_wide(self, arrays, lambda wide: self.faster(xp, wide, meta))
+        """The result; 16-bit floats are worked on in float32, by a GPU's kernel or as a whole."""
+        if xp is np:
+            if not self.moves and any_half(arrays):
+                return computed_wide(self, arrays, lambda wide: self.faster(xp, wide, meta))
+        elif not self.moves and half_there(arrays) and self.name not in ROUNDED_ONCE:
+            y = self.by_kernel(xp, arrays, meta)
+            if y is NotImplemented:
+                return computed_wide(self, arrays, lambda wide: self.faster(xp, wide, meta))
+            return y
         return self.faster(xp, arrays, meta)
 
     def faster(self, xp: Any, arrays: list, meta: dict) -> Any:
         """A kernel that takes the job, else the forward."""
+        y = self.by_kernel(xp, arrays, meta)
+        return self.forward(xp, *arrays, **meta) if y is NotImplemented else y
+
+    def by_kernel(self, xp: Any, arrays: list, meta: dict) -> Any:
+        """A kernel's result; NotImplemented if none takes the job."""
         faster = self.kernels.get("cpu" if xp is np else "cuda")
-        if faster is not None and not kernel_mode.reference:
-            y = faster(*arrays, **meta)
-            if y is not NotImplemented:
-                return y
-        return self.forward(xp, *arrays, **meta)
+        return NotImplemented if faster is None or kernel_mode.reference else faster(*arrays, **meta)
 
     def explain(self, error: Exception, arrays: list) -> Exception:
         """The same error, beginning with the op's name and ending with its arguments."""

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..engine import backend
 from ..engine.adjoint import sum_to
 from ..engine.backend import Array, xp_of
 from ..engine.op import op
@@ -143,7 +144,7 @@ class _Case(NamedTuple):
     def scores(self, rows: slice, cols: slice) -> Array:
         """One tile of q k^T + bias, in memory of its own: -inf where a key takes no part."""
         xp = self.xp
-        s = xp.matmul(self.q[..., rows, :], self.k[..., cols, :].swapaxes(-1, -2))
+        s = backend.matmul(xp, self.q[..., rows, :], self.k[..., cols, :].swapaxes(-1, -2))
         if self.bias is not None:
             s = _plus(s, _part(self.bias, rows, cols))
         if self.mask is not None:
@@ -210,7 +211,7 @@ def _whole(case: _Case) -> tuple[Array, tuple]:
     xp.exp(e, out=e)
     inverse = 1.0 / _positive(xp, e.sum(axis=-1, keepdims=True))
     kept = case.kept(rows, cols)
-    y = xp.matmul(e if kept is None else e * kept, case.v)
+    y = backend.matmul(xp, e if kept is None else e * kept, case.v)
     y *= inverse * _up(case.p)
     return y, (e, inverse, kept)
 
@@ -224,9 +225,9 @@ def _tile_gradients(
     """(dS, dV) of one tile of P; m's factor is in g. With E for P, 1 / sum is in g and in along = G . Y."""
     xp, ds, dv = case.xp, None, None
     if needs[2]:
-        dv = xp.matmul((e if kept is None else e * kept).swapaxes(-1, -2), g)
+        dv = backend.matmul(xp, (e if kept is None else e * kept).swapaxes(-1, -2), g)
     if needs[0] or needs[1] or needs[3]:
-        ds = xp.matmul(g, v.swapaxes(-1, -2))
+        ds = backend.matmul(xp, g, v.swapaxes(-1, -2))
         if kept is not None:
             ds *= kept
         ds -= along
@@ -239,8 +240,8 @@ def _whole_backward(case: _Case, g: Array, needs: tuple, y: Array, saved: tuple)
     xp, (e, inverse, kept) = case.xp, saved
     along = (g * y).sum(-1, keepdims=True) * inverse
     ds, dv = _tile_gradients(case, e, kept, g * (inverse * _up(case.p)), along, case.v, needs)
-    dq = xp.matmul(ds, case.k) if needs[0] else None
-    dk = xp.matmul(ds.swapaxes(-1, -2), case.q) if needs[1] else None
+    dq = backend.matmul(xp, ds, case.k) if needs[0] else None
+    dk = backend.matmul(xp, ds.swapaxes(-1, -2), case.q) if needs[1] else None
     return [dq, dk, dv, ds]
 
 
@@ -267,7 +268,7 @@ def _blocked(case: _Case, size: int) -> tuple[Array, Array]:
         kept = case.kept(r, c)
         if kept is not None:
             e *= kept
-        y[..., r, :] = y[..., r, :] * shrink + xp.matmul(e, v[..., c, :])
+        y[..., r, :] = y[..., r, :] * shrink + backend.matmul(xp, e, v[..., c, :])
         top[..., r, :] = new
     total = _positive(xp, total)
     y *= _up(case.p) / total
@@ -287,9 +288,9 @@ def _blocked_backward(case: _Case, g: Array, needs: tuple, y: Array, lse: Array,
         kept = case.kept(r, c)
         ds, part = _tile_gradients(case, e, kept, g[..., r, :], along[..., r, :], v[..., c, :], needs)
         if needs[0]:
-            _add(dq[..., r, :], xp.matmul(ds, k[..., c, :]))
+            _add(dq[..., r, :], backend.matmul(xp, ds, k[..., c, :]))
         if needs[1]:
-            _add(dk[..., c, :], xp.matmul(ds.swapaxes(-1, -2), q[..., r, :]))
+            _add(dk[..., c, :], backend.matmul(xp, ds.swapaxes(-1, -2), q[..., r, :]))
         if needs[2]:
             _add(dv[..., c, :], part)
         if needs[3]:

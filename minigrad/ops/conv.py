@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backend import Array
+from ..engine.backend import Array, matmul
 from ..engine.op import op
 from .pad import pad_constant
 from .reduce import sum
@@ -110,7 +110,7 @@ def conv(
     flat, matrix, space = plan.flat(y), plan.matrix(w), plan.space(xp, source.dtype)
     for rows in plan.chunks(dtype):
         part = flat[plan.span(rows)]
-        xp.matmul(matrix, plan.columns(source, rows, space), out=part)
+        matmul(xp, matrix, plan.columns(source, rows, space), out=part)
         if bias is not None:
             part += bias.reshape(plan.groups, -1, 1)
     return batch_first(xp, y)
@@ -147,7 +147,7 @@ def conv_grad_x(
     x, space = xp.zeros((plan.channels, *lengths, plan.batch), dtype), plan.space(xp, dtype)
     for rows in plan.chunks(dtype):
         windows, matrices = plan.shaped(space, rows)
-        xp.matmul(transposed, flat[plan.span(rows)], out=matrices)
+        matmul(xp, transposed, flat[plan.span(rows)], out=matrices)
         for at, cut in offsets(plan.kernel, stride, dilation, plan.out, rows):
             x[cut] += windows[(slice(None), *at)]
     return batch_first(xp, x[inside(padding, plan.lengths)])
@@ -175,7 +175,7 @@ def conv_grad_w(
     flat, space = plan.flat(batch_last(xp, gy)), plan.space(xp, source.dtype)
     w = xp.zeros((groups, plan.filters // groups, plan.depth), dtype)
     for rows in plan.chunks(dtype):
-        w += xp.matmul(flat[plan.span(rows)], xp.swapaxes(plan.columns(source, rows, space), -1, -2))
+        w += matmul(xp, flat[plan.span(rows)], xp.swapaxes(plan.columns(source, rows, space), -1, -2))
     return w.reshape(w_shape)
 
 
