@@ -283,7 +283,11 @@ def _fast_one(op: Op, general: Callable) -> Callable:
             x, node = t._data, t._node
             dtype = x.dtype
             usual = dtype is SINGLE or dtype.char not in "eE"
-            if usual and type(x) is ndarray and (faster is None or x.size < faster.least):
+            if (
+                usual
+                and type(x) is ndarray
+                and ("cpu" not in kernels or (faster is not None and x.size < faster.least))
+            ):
                 y = forward(np, x)
                 if type(y) is not ndarray:
                     y = np.asarray(y)
@@ -313,7 +317,7 @@ def _fast_two(op: Op, general: Callable) -> Callable:
             else:
                 y, n = b, None
                 alike = usual and (type(y) is float or type(y) is int)
-            if alike and (faster is None or x.size < faster.least):
+            if alike and ("cpu" not in kernels or (faster is not None and x.size < faster.least)):
                 try:
                     z = forward(np, x, y)
                 except ValueError as error:
