@@ -36,9 +36,9 @@ __global__ void __launch_bounds__(128) forward(
         for (int i = 0; i < I; i++) {
             float largest = top[i];
 #pragma unroll
-            for (int j = 0; j < J; j++) largest = larger(largest, s[i][j]);
+            for (int j = 0; j < J; j++) largest = fmaxf(largest, s[i][j]);
             for (int reach = ACROSS / 2; reach > 0; reach /= 2)
-                largest = larger(largest, __shfl_xor_sync(ALL, largest, reach));
+                largest = fmaxf(largest, __shfl_xor_sync(ALL, largest, reach));
             float shift = finite_or_0(largest), shrink = expf(top[i] - shift);
             top[i] = largest, sum[i] *= shrink;
 #pragma unroll
