@@ -12,6 +12,7 @@ from minigrad.ops import conv as ops
 from minigrad.ops import fold
 from minigrad_kernels.cuda import columns
 from minigrad_kernels.cuda import conv as kernels
+from minigrad_kernels.cuda.linalg import matmul
 
 QUICK = settings(
     max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -104,6 +105,29 @@ LAYERS = [  # x, w, settings: several tiles of filters, of columns, of the depth
 @pytest.mark.parametrize(("x_shape", "w_shape", "how"), LAYERS)
 def test_larger_layers(stand_in, x_shape, w_shape, how):
     check_sizes(x_shape, w_shape, how)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_kernels_of_one_element_are_plain_products(stand_in, monkeypatch, groups):
+    asked = []
+    monkeypatch.setattr(kernels, "matmul", lambda a, b: asked.append(a.shape) or matmul(a, b))
+    check_sizes((5, 6, 4, 7), (10, 6 // groups, 1, 1), settings_of(2, groups=groups))
+    assert len(asked) == 1  # the gradient in x; a forward with a bias adds it in its own kernel
+    x, w = numbers(0, (5, 6, 4, 7)), numbers(1, (10, 6 // groups, 1, 1), layout="first")
+    with mg.reference_mode():
+        y = ops.conv(x, w, None, **settings_of(2, groups=groups))
+    same(kernels.conv(sent(x), on_gpu(w), **settings_of(2, groups=groups)), y, "float32")
+    assert len(asked) == 2
+
+
+def test_a_step_stays_on_the_device(stand_in):
+    if not stand_in:
+        pytest.skip("the ledger is the stand-in's")
+    x, w = mg.Tensor(sent(numbers(0, (4, 3, 6, 6)))).requires_grad_(), mg.Tensor(on_gpu(numbers(1, (5, 3, 3, 3)))).requires_grad_()
+    stand_in.ledger.clear()
+    y = mg.nn.functional.conv2d(x, w, stride=2, padding=1)
+    y.backward(mg.ones_like(y))
+    assert not stand_in.ledger.all("h2d", "d2h", "sync")
 
 
 @pytest.mark.parametrize("count", [2, 3, 40])

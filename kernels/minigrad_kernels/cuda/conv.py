@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import depthwise
-from .conv_plan import Launch, batch_last, plan_of, vector_of
+from .conv_plan import Launch, Plan, batch_last, plan_of, vector_of
 from .launch import ceil_div, ctype, launch, library
+from .linalg import matmul
 from .precision import tf32
 
 __all__ = ["INSTANCES", "conv", "conv_grad_w", "conv_grad_x"]
@@ -66,7 +67,7 @@ def conv(
         return NotImplemented
     if bias is not None and bias.shape != w.shape[:1]:
         return NotImplemented
-    return _gather(x, w, bias, plan.y[1:], (plan.forward,))
+    return _gather(x, w, bias, plan.y[1:], plan, turned=False)
 
 
 def conv_grad_x(
@@ -76,7 +77,7 @@ def conv_grad_x(
     plan = plan_of(x_shape, w.shape, stride, padding, dilation, groups)
     if plan is None or not _alike(gy, w) or gy.shape != plan.y:
         return NotImplemented
-    return _gather(gy, w, None, x_shape[1:], plan.backward)
+    return _gather(gy, w, None, x_shape[1:], plan, turned=True)
 
 
 def conv_grad_w(
@@ -104,17 +105,35 @@ def conv_grad_w(
     return _summed(sums, None, library(x).empty(w_shape, x.dtype))
 
 
-def _gather(x: Any, w: Any, bias: Any, shape: tuple, jobs: tuple[Launch, ...]) -> Any:
-    """conv_gather on batch-last memory; the result is a batch-first view, as the op's own is."""
+def _gather(x: Any, w: Any, bias: Any, shape: tuple, plan: Plan, turned: bool) -> Any:
+    """Sums over windows of batch-last memory; the result is a batch-first view, as the op's own is.
+
+    turned: from y's channels to x's, else from x's to y's.
+    """
     lib, x = library(x), batch_last(x)
     w, bias = lib.ascontiguousarray(w), bias if bias is None else lib.ascontiguousarray(bias)
+    jobs, direct = plan.backward if turned else (plan.forward,), _direct(w.shape, plan.forward.groups)
+    if plan.pointwise and bias is None and not direct:
+        y = _pointwise(x, w, plan.forward.groups, turned)
+        if y is not NotImplemented:
+            return y.reshape(*shape, -1).transpose(-1, *range(len(shape)))
     y, vector = lib.empty((*shape, x.shape[-1]), x.dtype), vector_of(x)
-    if _direct(w.shape, jobs[0].groups):
+    if direct:
         for job in jobs:
             depthwise.gather(x, w, bias, y, job, vector)
     else:
         _product(x, w, bias, y, jobs, vector)
-    return y.transpose(-1, *range(y.ndim - 1))
+    return y.transpose(-1, *range(len(shape)))
+
+
+def _pointwise(x: Any, w: Any, groups: int, turned: bool) -> Any:
+    """A kernel of one element is a plain product, x being its own columns: cuBLAS's, if it is there."""
+    if groups == 1:
+        left, right = w.reshape(len(w), -1), x.reshape(len(x), -1)
+    else:
+        left = w.reshape(groups, len(w) // groups, -1)
+        right = x.reshape(groups, len(x) // groups, -1)
+    return matmul(left.swapaxes(-1, -2) if turned else left, right)
 
 
 def _product(x: Any, w: Any, bias: Any, y: Any, jobs: tuple[Launch, ...], vector: int) -> None:

@@ -65,6 +65,7 @@ class Plan(NamedTuple):
     """A convolution's launches: one for the forward, and one for each class of places of x backward."""
 
     y: tuple[int, ...]  # the shape of y
+    pointwise: bool  # each place of y is made from the same place of x alone
     forward: Launch
     backward: tuple[Launch, ...]
 
@@ -91,7 +92,8 @@ def plan_of(x: tuple, w: tuple, stride: tuple, padding: tuple, dilation: tuple, 
     kinds = itertools.product(*[[_backward(r, *axis) for r in range(min(axis[3], axis[0]))] for axis in axes])
     sizes = (x[0], channels, filters, taps, channels * taps, groups)
     backward = tuple(_launch(list(kind), xs, kernel, *sizes) for kind in kinds)
-    return Plan((x[0], w[0], *ys[3 - dims :]), forward, backward)
+    pointwise = taps == 1 and not any(s > 1 or a or b for s, (a, b) in zip(stride, padding, strict=True))
+    return Plan((x[0], w[0], *ys[3 - dims :]), pointwise, forward, backward)
 
 
 def _forward(x: int, y: int, kernel: int, stride: int, before: int, dilation: int) -> Reach:
