@@ -194,6 +194,19 @@ def test_keys_shared_by_queries_and_queries_shared_by_keys(stand_in, leads):
     check(attention, *arrays)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_groups_of_queries_on_heads_of_a_projection(stand_in, dtype):
+    """Batch, head and group are walked as they lie; the keys' gradients are summed over the group."""
+    bias = normal(2, 1, 1, 1, 20, dtype=dtype)
+
+    def f(q, kv):
+        b = bias.astype(np.float32) if isinstance(q.data, np.ndarray) else on_gpu(bias)
+        k, v = kv.transpose(2, 0, 3, 1, 4).reshape(2, 2, 3, 1, 20, 8)
+        return attention(q.transpose(0, 2, 3, 1, 4), k, v, b)
+
+    check(f, normal(2, 9, 3, 2, 8, dtype=dtype), normal(2, 20, 2, 3, 8, dtype=dtype))
+
+
 def test_rows_without_keys_are_zero(stand_in):
     mask = np.ones((40, 30), bool)
     mask[[3, 39]] = False
@@ -289,11 +302,10 @@ def test_what_is_not_covered_is_left_to_the_readable_text(stand_in):
     how = {"scale": None, "causal": False, "dropout_p": 0.0, "seed": None, "block_size": None}
     x = [on_gpu(normal(2, 9, 4)) for _ in range(3)]
     wide = [on_gpu(normal(2, 9, 132)) for _ in range(3)]
-    many = on_gpu(normal(2, 2, 2, 9, 4))
-    repeated = on_gpu(normal(2, 1, 2, 9, 4))
+    many, repeated = on_gpu(normal(2, 2, 2, 2, 9, 4)), on_gpu(normal(2, 1, 2, 1, 9, 4))
     for arrays, settings in [
         (wide, how), (x, how | {"block_size": 0}), ([*x, on_gpu(normal(9, 9).astype(np.float64))], how),
-        ([on_gpu(normal(0, 4)), x[1], x[2]], how), ([many, repeated, repeated, on_gpu(normal(2, 1, 1, 1, 9))], how),
+        ([on_gpu(normal(0, 4)), x[1], x[2]], how), ([many, repeated, repeated], how),
     ]:  # fmt: skip
         assert kernels.attention(*arrays, **settings) is NotImplemented
 

@@ -17,9 +17,9 @@ __global__ void __launch_bounds__(128) forward(
     float *walked = queries + M * PITCH<D>, *weights = walked + N * PITCH<D>;
     Job job(at.queries, M, causal);
     Scores<T> scores(at, job.item, bias, mask, scale, causal);
-    k += at.k.item(job.item, at.inners), v += at.v.item(job.item, at.inners);
+    k += at.k.item(job.item, at.lead), v += at.v.item(job.item, at.lead);
     Dropout dropout(at, job.item, seed);
-    load_rows<T, M, D>(queries, q + at.q.item(job.item, at.inners), at.q.row, job.first, at.queries, at.depth);
+    load_rows<T, M, D>(queries, q + at.q.item(job.item, at.lead), at.q.row, job.first, at.queries, at.depth);
 
     float o[I][D / ACROSS] = {}, s[I][J], top[I], sum[I];
     for (int i = 0; i < I; i++) top[i] = -infinity(), sum[i] = 0;
@@ -62,5 +62,5 @@ __global__ void __launch_bounds__(128) forward(
         int row = job.first + down() + DOWN * i;
         if (across() == 0 && row < at.queries) lse[job.item * at.queries + row] = finite_or_0(top[i]) + logf(whole);
     }
-    store_rows<T, M, D>(y + at.y.item(job.item, at.inners), at.y.row, job.first, at.queries, at.deep, o, at.up);
+    store_rows<T, M, D>(y + at.y.item(job.item, at.lead), at.y.row, job.first, at.queries, at.deep, o, at.up);
 }

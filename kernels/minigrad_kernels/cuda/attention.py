@@ -22,9 +22,9 @@ __all__ = ["INSTANCES", "attention", "attention_joint", "packed_attention", "pac
 TYPES, WIDTHS = ("float", "__half", "__nv_bfloat16"), (32, 64, 128)
 INSTANCES = tuple(f"forward<{t}, {width}>" for t in TYPES for width in WIDTHS)
 ROWS, THREADS = 64, 128  # queries (and keys) to a tile
-# As in attention_layout.cuh: (outer, inner, row, column) of q, k, v, bias, mask, y, g, dq, dk, dv; ...
+# As in attention_layout.cuh: distances (leading axes, row, column) in q, k, v, bias, mask, y, g, dq, dk, dv.
 LAYOUT = np.dtype([
-    ("places", np.int64, (10, 4)), ("items", np.int64, 2), ("seed", np.uint64, 2), ("sizes", np.int32, 4),
+    ("places", np.int64, (10, 5)), ("lead", np.int64, 3), ("seed", np.uint64, 2), ("sizes", np.int32, 4),
     ("limit", np.uint32), ("up", np.float32),
 ])  # fmt: skip
 
@@ -65,7 +65,7 @@ def _summed(d: Any, shape: tuple) -> Any:
 def _layout(sizes: tuple, lead: tuple, *arrays: Any) -> Any:
     """The Layout of attention_layout.cuh, and whether rows (but of bias and mask) are multiples of 8 apart.
 
-    None where the leading axes cannot be walked as two.
+    None where the leading axes cannot be walked as three.
     """
     return _layout_of(sizes, lead, *[None if a is None else (a.shape, a.strides, a.itemsize) for a in arrays])
 
@@ -79,15 +79,13 @@ def _layout_of(sizes: tuple, lead: tuple, *arrays: tuple | None) -> Any:
             axes[-1] = [axes[-1][0] * n, *distances]  # two axes that are walked as one
         elif n != 1:
             axes.append([n, *distances])
-    if len(axes) > 2:
+    if len(axes) > 3:
         return None
-    outer, inner = ([[1] + [0] * len(arrays)] * 2 + axes)[-2:]
+    (_, middles, inners), *distances = zip(*([[1] + [0] * len(arrays)] * 3 + axes)[-3:], strict=True)
     layout = np.zeros((), LAYOUT)
-    layout["places"][: len(arrays)] = [
-        (*at, *s[-2:]) for at, s in zip(zip(outer[1:], inner[1:], strict=True), steps, strict=True)
-    ]
-    layout["items"], layout["sizes"], layout["up"] = (outer[0] * inner[0], inner[0]), sizes, 1
-    in_eights = not any(d % 8 for i in range(len(arrays)) if i not in (3, 4) for d in layout["places"][i, :3])
+    layout["places"][: len(arrays)] = [(*d, *s[-2:]) for d, s in zip(distances, steps, strict=True)]
+    layout["lead"], layout["sizes"], layout["up"] = (math.prod(lead), middles, inners), sizes, 1
+    in_eights = not any(d % 8 for i in range(len(arrays)) if i not in (3, 4) for d in layout["places"][i, :4])
     return layout, in_eights and not (sizes[2] % 8 or sizes[3] % 8)
 
 

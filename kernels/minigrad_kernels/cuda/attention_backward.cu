@@ -14,9 +14,9 @@ constexpr int WALKED = 32;
 template <typename T>
 __global__ void along_rows(const T* __restrict__ g, const T* __restrict__ y, float* __restrict__ along, Layout at) {
     long long row = blockIdx.x * static_cast<long long>(blockDim.x / WARP) + threadIdx.x / WARP;
-    if (row >= at.items * at.queries) return;  // the whole warp
+    if (row >= at.lead.items * at.queries) return;  // the whole warp
     long long item = row / at.queries, i = row % at.queries;
-    g += at.g.item(item, at.inners) + i * at.g.row, y += at.y.item(item, at.inners) + i * at.y.row;
+    g += at.g.item(item, at.lead) + i * at.g.row, y += at.y.item(item, at.lead) + i * at.y.row;
     float sum = 0;
     for (int c = threadIdx.x % WARP; c < at.deep; c += WARP) sum += wide(g[c]) * wide(y[c]);
     sum = warp_sum(sum);
@@ -37,9 +37,9 @@ __global__ void __launch_bounds__(128) query_gradient(
     Job job(at.queries, M, causal);
     Scores<T> scores(at, job.item, bias, mask, scale, causal);
     Dropout dropout(at, job.item, seed);
-    k += at.k.item(job.item, at.inners), v += at.v.item(job.item, at.inners);
-    load_rows<T, M, D>(queries, q + at.q.item(job.item, at.inners), at.q.row, job.first, at.queries, at.depth);
-    load_rows<T, M, D>(slopes, g + at.g.item(job.item, at.inners), at.g.row, job.first, at.queries, at.deep);
+    k += at.k.item(job.item, at.lead), v += at.v.item(job.item, at.lead);
+    load_rows<T, M, D>(queries, q + at.q.item(job.item, at.lead), at.q.row, job.first, at.queries, at.depth);
+    load_rows<T, M, D>(slopes, g + at.g.item(job.item, at.lead), at.g.row, job.first, at.queries, at.deep);
 
     float sums[I][D / ACROSS] = {}, s[I][J], dp[I][J], shift[I], less[I];
     for (int i = 0; i < I; i++) {
@@ -68,7 +68,7 @@ __global__ void __launch_bounds__(128) query_gradient(
         put_weights<M, N>(weights, s);
         add_weighted<M, N, D>(sums, weights, keys);
     }
-    store_rows<T, M, D>(dq + at.dq.item(job.item, at.inners), at.dq.row, job.first, at.queries, at.depth, sums, scale);
+    store_rows<T, M, D>(dq + at.dq.item(job.item, at.lead), at.dq.row, job.first, at.queries, at.depth, sums, scale);
 }
 
 template <typename T, int D>
@@ -85,10 +85,10 @@ __global__ void __launch_bounds__(128) key_gradients(
     Job job(at.keys, M, false);
     Scores<T> scores(at, job.item, bias, mask, scale, causal);
     Dropout dropout(at, job.item, seed);
-    q += at.q.item(job.item, at.inners), g += at.g.item(job.item, at.inners);
+    q += at.q.item(job.item, at.lead), g += at.g.item(job.item, at.lead);
     lse += job.item * at.queries, along += job.item * at.queries;
-    load_rows<T, M, D>(keys, k + at.k.item(job.item, at.inners), at.k.row, job.first, at.keys, at.depth);
-    load_rows<T, M, D>(values, v + at.v.item(job.item, at.inners), at.v.row, job.first, at.keys, at.deep);
+    load_rows<T, M, D>(keys, k + at.k.item(job.item, at.lead), at.k.row, job.first, at.keys, at.depth);
+    load_rows<T, M, D>(values, v + at.v.item(job.item, at.lead), at.v.row, job.first, at.keys, at.deep);
 
     float key_sums[I][D / ACROSS] = {}, value_sums[I][D / ACROSS] = {}, s[I][J], dp[I][J];
     for (int first = causal ? job.first : 0; first < at.queries; first += N) {
@@ -118,7 +118,7 @@ __global__ void __launch_bounds__(128) key_gradients(
         put_weights<M, N>(weights, dp);
         add_weighted<M, N, D>(key_sums, weights, queries);
     }
-    store_rows<T, M, D>(dk + at.dk.item(job.item, at.inners), at.dk.row, job.first, at.keys, at.depth, key_sums, scale);
-    store_rows<T, M, D>(dv + at.dv.item(job.item, at.inners), at.dv.row, job.first, at.keys, at.deep, value_sums,
+    store_rows<T, M, D>(dk + at.dk.item(job.item, at.lead), at.dk.row, job.first, at.keys, at.depth, key_sums, scale);
+    store_rows<T, M, D>(dv + at.dv.item(job.item, at.lead), at.dv.row, job.first, at.keys, at.deep, value_sums,
                         at.up);
 }

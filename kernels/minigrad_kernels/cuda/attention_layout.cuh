@@ -1,19 +1,24 @@
 // Where the matrices of one call of attention lie, and what a score is. Shared by all attention kernels.
 //
-// Leading axes are two, `outer` and `inner`; a distance of 0 repeats a matrix (a bias for all heads, a key for a
-// group of queries). So heads are read where a projection has left them, and nothing is copied.
+// Leading axes are three (batch, head and group, say); a distance of 0 repeats a matrix: a bias for all heads, a
+// key for a group of queries. So heads are read where a projection has left them, and nothing is copied.
 #include "philox.cuh"
 
+struct Lead {
+    long long items, middles, inners;  // items: the product of all three axes
+};
+
 struct Place {
-    long long outer, inner, row, column;  // distances in elements
-    __device__ long long item(long long number, long long inners) const {
-        return number / inners * outer + number % inners * inner;
+    long long outer, middle, inner, row, column;  // distances in elements
+    __device__ long long item(long long number, const Lead& lead) const {
+        long long rest = number / lead.inners;
+        return rest / lead.middles * outer + rest % lead.middles * middle + number % lead.inners * inner;
     }
 };
 
 struct Layout {
     Place q, k, v, bias, mask, y, g, dq, dk, dv;
-    long long items, inners;
+    Lead lead;
     Word key0, key1;                 // the dropout bits' stream
     int queries, keys, depth, deep;  // depth: of queries and keys; deep: of values
     unsigned limit;                  // draws below it are dropped
@@ -35,8 +40,8 @@ template <typename T> struct Scores {
 
     __device__ Scores(const Layout& at, long long item, const T* bias, const bool* mask, float scale, bool causal,
                       float unit = 1)
-        : bias(bias ? bias + at.bias.item(item, at.inners) : nullptr),
-          mask(mask ? mask + at.mask.item(item, at.inners) : nullptr),
+        : bias(bias ? bias + at.bias.item(item, at.lead) : nullptr),
+          mask(mask ? mask + at.mask.item(item, at.lead) : nullptr),
           bias_row(at.bias.row), bias_column(at.bias.column), mask_row(at.mask.row), mask_column(at.mask.column),
           queries(at.queries), keys(at.keys), scale(scale * unit), unit(unit), causal(causal) {}
 
@@ -78,7 +83,7 @@ struct Dropout {
     // The bits of ROWS queries and KEYS keys (8 to a byte), by all threads: to be seen after a barrier.
     template <int ROWS, int KEYS> __device__ void draw(unsigned char* kept, int query, int key) const {
         Word key0 = seed ? seed[0] : at.key0, key1 = seed ? seed[1] : at.key1;
-        long long rows = at.items * at.queries;
+        long long rows = at.lead.items * at.queries;
         for (int i = threadIdx.x; i < ROWS * KEYS / 8; i += blockDim.x) {
             int j = key + i % (KEYS / 8) * 8;
             Block drawn = philox((j / 64 * rows + row + query + i / (KEYS / 8)) * 8 + j % 64 / 8, key0, key1);

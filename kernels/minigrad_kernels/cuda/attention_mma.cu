@@ -19,8 +19,8 @@ __global__ void __launch_bounds__(128) mma_forward(
     Job job(at.queries, M, causal);
     Scores<T> scores(at, job.item, bias, mask, scale, causal, LOG2_E);
     Dropout dropout(at, job.item, seed);
-    k += at.k.item(job.item, at.inners), v += at.v.item(job.item, at.inners);
-    copy_rows<T, M, D>(queries, q + at.q.item(job.item, at.inners), at.q.row, job.first, at.queries, at.depth);
+    k += at.k.item(job.item, at.lead), v += at.v.item(job.item, at.lead);
+    copy_rows<T, M, D>(queries, q + at.q.item(job.item, at.lead), at.q.row, job.first, at.queries, at.depth);
     copy_rows<T, N, D>(keys, k, at.k.row, 0, at.keys, at.depth);
     cp_async_commit();
 
@@ -87,7 +87,7 @@ __global__ void __launch_bounds__(128) mma_forward(
             if (pair() == 0 && own < at.queries)
                 lse[job.item * at.queries + own] = finite_or_0(top[m][h]) * LN_2 + logf(whole);
         }
-    store_rows<T, MT, D>(y + at.y.item(job.item, at.inners), at.y.row, job.first + row, at.queries, at.deep, o, at.up);
+    store_rows<T, MT, D>(y + at.y.item(job.item, at.lead), at.y.row, job.first + row, at.queries, at.deep, o, at.up);
 #endif
 }
 
@@ -110,7 +110,7 @@ __global__ void __launch_bounds__(128) mma_query_gradient(
     Job job(at.queries, M, causal);
     Scores<T> scores(at, job.item, bias, mask, scale, causal, LOG2_E);
     Dropout dropout(at, job.item, seed);
-    k += at.k.item(job.item, at.inners), v += at.v.item(job.item, at.inners);
+    k += at.k.item(job.item, at.lead), v += at.v.item(job.item, at.lead);
     auto fetch = [&](int turn, int first) {
         T* keys = places + turn * 2 * N * PITCH<D>;
         copy_rows<T, N, D>(keys, k, at.k.row, first, at.keys, at.depth);
@@ -118,8 +118,8 @@ __global__ void __launch_bounds__(128) mma_query_gradient(
         cp_async_commit();
         if (dropout.limit) dropout.draw<M, N>(kept[turn], job.first, first);
     };
-    copy_rows<T, M, D>(queries, q + at.q.item(job.item, at.inners), at.q.row, job.first, at.queries, at.depth);
-    copy_rows<T, M, D>(slopes, g + at.g.item(job.item, at.inners), at.g.row, job.first, at.queries, at.deep);
+    copy_rows<T, M, D>(queries, q + at.q.item(job.item, at.lead), at.q.row, job.first, at.queries, at.depth);
+    copy_rows<T, M, D>(slopes, g + at.g.item(job.item, at.lead), at.g.row, job.first, at.queries, at.deep);
     fetch(0, 0);
 
     int row = threadIdx.x / WARP * 16 * MT;
@@ -157,7 +157,7 @@ __global__ void __launch_bounds__(128) mma_query_gradient(
         }
         add_weighted<T, MT, N, D>(sums, s, keys);
     }
-    store_rows<T, MT, D>(dq + at.dq.item(job.item, at.inners), at.dq.row, own, at.queries, at.depth, sums, scale);
+    store_rows<T, MT, D>(dq + at.dq.item(job.item, at.lead), at.dq.row, own, at.queries, at.depth, sums, scale);
 #endif
 }
 
@@ -176,7 +176,7 @@ __global__ void __launch_bounds__(128) mma_key_gradients(
     Job job(at.keys, M, false);
     Scores<T> scores(at, job.item, bias, mask, scale, causal, LOG2_E);
     Dropout dropout(at, job.item, seed);
-    q += at.q.item(job.item, at.inners), g += at.g.item(job.item, at.inners);
+    q += at.q.item(job.item, at.lead), g += at.g.item(job.item, at.lead);
     lse += job.item * at.queries, along += job.item * at.queries;
     auto fetch = [&](int turn, int first) {
         T* queries = places + turn * 2 * N * PITCH<D>;
@@ -192,8 +192,8 @@ __global__ void __launch_bounds__(128) mma_key_gradients(
         return threadIdx.x < N ? lse[first + i] * LOG2_E : along[first + i];
     };
     int start = causal ? job.first : 0;
-    copy_rows<T, M, D>(keys, k + at.k.item(job.item, at.inners), at.k.row, job.first, at.keys, at.depth);
-    copy_rows<T, M, D>(values, v + at.v.item(job.item, at.inners), at.v.row, job.first, at.keys, at.deep);
+    copy_rows<T, M, D>(keys, k + at.k.item(job.item, at.lead), at.k.row, job.first, at.keys, at.depth);
+    copy_rows<T, M, D>(values, v + at.v.item(job.item, at.lead), at.v.row, job.first, at.keys, at.deep);
     fetch(0, start);
     if (threadIdx.x < 2 * N) rows[threadIdx.x] = number(start);
 
@@ -230,7 +230,7 @@ __global__ void __launch_bounds__(128) mma_key_gradients(
         if (threadIdx.x < 2 * N) rows[(turn ^ 1) * 2 * N + threadIdx.x] = next;
     }
     cp_async_wait<0>();
-    store_rows<T, MT, D>(dk + at.dk.item(job.item, at.inners), at.dk.row, own, at.keys, at.depth, key_sums, scale);
-    store_rows<T, MT, D>(dv + at.dv.item(job.item, at.inners), at.dv.row, own, at.keys, at.deep, value_sums, at.up);
+    store_rows<T, MT, D>(dk + at.dk.item(job.item, at.lead), at.dk.row, own, at.keys, at.depth, key_sums, scale);
+    store_rows<T, MT, D>(dv + at.dv.item(job.item, at.lead), at.dv.row, own, at.keys, at.deep, value_sums, at.up);
 #endif
 }
