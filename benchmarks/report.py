@@ -1,6 +1,7 @@
 """Write the tables of benchmarks/README.md from benchmarks/results: `python -m benchmarks.report`.
 
-No figure between that file's marks is typed by hand. `--check` writes nothing and fails where they differ.
+No figure between that file's marks is typed by hand; of benchmarks/results/gpu.md nothing is (gpu_page.py).
+`--check` writes nothing and fails where they differ.
 """
 
 from __future__ import annotations
@@ -57,11 +58,18 @@ def table(run: dict[str, Any]) -> str:
 def where(env: dict[str, Any]) -> str:
     """Machine, versions, commit and date in one line."""
     versions = ", ".join(f"{name} {v}" for name, v in env["versions"].items() if v)
+    card = f", {gpu_versions(env['gpu'])}" if "gpu" in env else ""
     blas = f", OpenBLAS core {env['blas_core']}" if env["blas_core"] else ""
     return (
-        f"{env['device']}, {env['processor']}, {env['threads']} threads{blas}, Python {env['python']},"
+        f"{env['device']}{card}, {env['processor']}, {env['threads']} threads{blas}, Python {env['python']},"
         f" {versions}, commit {env['commit']}, {env['date']}"
     )
+
+
+def gpu_versions(g: dict[str, Any]) -> str:
+    """What lies between minigrad and the card."""
+    cublas = f", cuBLAS {g['cublas']}" if g["cublas"] else ""
+    return f"CuPy {g['cupy']}, CUDA {g['cuda_runtime']} (driver {g['cuda_driver']}){cublas}"
 
 
 def spread(r: dict[str, Any]) -> str:
@@ -206,12 +214,14 @@ def above_floor(r: dict[str, Any]) -> str:
 
 
 def main() -> int:
+    from benchmarks import gpu_page  # whose tables are made here
+
     readme = HERE / "README.md"
-    old = readme.read_text()
-    new = rendered(old)
+    texts = {readme: rendered(readme.read_text()), gpu_page.PAGE: gpu_page.page()}
     if "--check" in sys.argv[1:]:
-        return int(old != new)
-    readme.write_text(new)
+        return int(any(not path.exists() or path.read_text() != text for path, text in texts.items()))
+    for path, text in texts.items():
+        path.write_text(text)
     return 0
 
 
