@@ -455,6 +455,15 @@ def test_nobody_waits_for_a_prefetched_batch(stand_in):
     assert {e.what for e in seen} == {"memcpyAsync"} and not stand_in.ledger.all("sync")
 
 
+def test_a_prefetch_can_be_left_early(stand_in, monkeypatch):
+    """What is still on its way is waited for by the stream that may reuse its memory."""
+    waited, wait = [], mg.cuda.Stream.wait_stream
+    monkeypatch.setattr(mg.cuda.Stream, "wait_stream", lambda self, other: (waited.append((self, other)), wait(self, other))[0])
+    for _ in mg.data.prefetch(batches(pin_memory=True), "cuda"):
+        break
+    assert waited[-1][0] == mg.cuda.current_stream() != waited[-1][1]
+
+
 def test_a_prefetch_knows_where_the_program_stands(stand_in):
     loader = mg.data.prefetch(batches(), "cuda")
     walk, first = iter(loader), []

@@ -227,7 +227,8 @@ def _hook(library: Any, report: Report) -> Any:
         name = f"minigrad ledger {id(report)}"
 
         def malloc_postprocess(self, **given: Any) -> None:
-            report("alloc", "malloc", given["size"])
+            if given["mem_ptr"]:  # 0: there was no room
+                report("alloc", "malloc", given["size"])
 
     return Hook()
 

@@ -59,12 +59,15 @@ class prefetch:
                 yield mapped(lambda t: t.to(self.device), batch)
             return
         side, waiting = Stream(self.device), collections.deque[tuple]()
-        for batch in self.loader:
-            waiting.append((*self._sent(batch, side), self._loaders_state()))
-            if len(waiting) > self.ahead:
+        try:
+            for batch in self.loader:
+                waiting.append((*self._sent(batch, side), self._loaders_state()))
+                if len(waiting) > self.ahead:
+                    yield self._arrived(*waiting.popleft())
+            while waiting:
                 yield self._arrived(*waiting.popleft())
-        while waiting:
-            yield self._arrived(*waiting.popleft())
+        finally:  # left early: what is still on its way must not meet what comes to lie there next
+            current_stream().wait_stream(side)
 
     def _loaders_state(self) -> Any:
         return self.loader.state_dict() if hasattr(self.loader, "state_dict") else None

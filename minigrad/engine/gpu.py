@@ -11,6 +11,7 @@ import collections
 import gc
 import importlib
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -186,6 +187,7 @@ def is_pinned(array: Any) -> bool:
 
 
 _under_way: collections.deque[tuple[Any, np.ndarray]] = collections.deque()
+_lock = threading.Lock()
 
 
 def sent(array: np.ndarray) -> Any:
@@ -212,6 +214,7 @@ def copy_to(there: Any, array: np.ndarray) -> None:
     runtime.memcpyAsync(
         there.data.ptr, array.ctypes.data, array.nbytes, runtime.memcpyHostToDevice, stream.ptr
     )
-    while _under_way and _under_way[0][0].done:
-        _under_way.popleft()
-    _under_way.append((stream.record(), array))  # not given back to the pool before it has been read
+    with _lock:  # the array is not given back to its pool before it has been read
+        while _under_way and _under_way[0][0].done:
+            _under_way.popleft()
+        _under_way.append((stream.record(), array))
