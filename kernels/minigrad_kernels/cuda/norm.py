@@ -23,7 +23,7 @@ INSTANCES = (
     *[f"follow<{t}>" for t in ("float", "double")],
 )
 HELD, CUT_THREADS, BLOCKS = 8, 256, 1024  # numbers a thread holds, threads of a part, blocks that fill a card
-LEAST = 2  # spans that a part has at least
+FILL, LEAST = 128, 2  # blocks that reach every multiprocessor, spans that a part has at least
 
 
 class _Form(NamedTuple):
@@ -208,7 +208,8 @@ def _whole_sums(g: Any, z: Any, lines: Lines) -> list[Any]:
 def _teams(lines: Lines) -> tuple[int, int]:
     """For sums by place: how many blocks take all lines in rounds, and how many rows of sums they leave."""
     each = 4 if lines.kind == "IN_WARP" else 1  # teams of a block
-    blocks = max(1, min(lines.blocks // 4, BLOCKS // each))
+    blocks = max(min(lines.blocks, FILL), lines.blocks // 4)  # where there are enough, four rounds
+    blocks = min(blocks, BLOCKS // each)
     blocks = blocks // 16 * 16 if blocks > 16 else blocks  # their rows are folded by 16s
     return blocks, blocks * each
 

@@ -74,7 +74,8 @@ def cross_entropy(
 
     An impossible label reads nothing: its loss is NaN, its slope 0. Who calls sees to it that it is told.
     """
-    lines = _lines(x, 1) if _is_ours(x, target, weight, reduction) else None
+    ours = isinstance(ignore_index, int) and _is_ours(x, target, weight, reduction)
+    lines = _lines(x, 1) if ours else None
     if lines is None:
         return NotImplemented
     labels, places = _in_order(target.astype("int64", copy=False), lines)
