@@ -148,7 +148,8 @@ def _gpu() -> list[Finding]:
 
 def cupy_packages() -> dict[str, str]:
     """CuPy's packages that are installed, with their versions: only one may be."""
-    names = ("cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x")
+    wheels = ("cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x")
+    names = (wheels[0].partition("-")[0], *wheels)  # the first is what is built from source
     return {name: version for name in names if (version := _version(name)) is not None}
 
 
