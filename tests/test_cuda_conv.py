@@ -182,18 +182,18 @@ def test_gradients_that_do_not_fit_are_left_to_the_text(stand_in):
 
 
 def test_layers_find_their_kernels(stand_in):
-    names = ("conv", "conv_grad_x", "conv_grad_w")
+    names, g = ("conv", "conv_grad_x", "conv_grad_w", "conv.bias"), numbers(3, (4, 5, 3, 3))
     x, w, b = numbers(0, (4, 3, 6, 6)), numbers(1, (5, 3, 3, 3), layout="first"), numbers(2, (5,), layout="first")
 
-    def step(*arrays):
+    def step(*arrays, g):
         x, w, b = (mg.Tensor(a).requires_grad_() for a in arrays)
-        (mg.nn.functional.conv2d(x, w, b, stride=2, padding=1) ** 2).sum().backward()
+        mg.nn.functional.conv2d(x, w, b, stride=2, padding=1).backward(mg.Tensor(g))
         return x.grad.data, w.grad.data, b.grad.data
 
     with mg.reference_mode():
-        expected = step(x, w, b)
+        expected = step(x, w, b, g=g)
     with watched(*names) as made:
-        got = step(on_gpu(x), on_gpu(w), on_gpu(b))
+        got = step(on_gpu(x), on_gpu(w), on_gpu(b), g=sent(g))
     assert took(made) and all(made.values())
     for fast, plain in zip(got, expected, strict=True):
         close(from_gpu(fast), plain)
@@ -312,3 +312,12 @@ def test_columns_in_other_precisions(stand_in):
     how = {"kernel": (3, 2), "stride": (2, 1), "padding": ((1, 0), (2, 2)), "dilation": (1, 2)}
     for dtype, batch in (("float16", 8), ("float64", 4)):
         check_columns((batch, 3, 6, 7), how, dtype)
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((8, 3, 40, 33), "float32"), ((3, 5, 7), "float32"), ((16, 4, 9), "float16")])
+def test_gradient_in_the_bias(stand_in, shape, dtype):
+    g = numbers(0, shape, dtype)
+    y = kernels.conv_bias(sent(g))
+    assert y.base is None and str(y.dtype) == dtype
+    close(from_gpu(y), g.astype(np.float64).sum((0, *range(2, g.ndim))), dtype)
+    assert kernels.conv_bias(on_gpu(g)) is NotImplemented  # batch first: it would have to be copied

@@ -41,6 +41,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "check_range": ("check", 0, "efEd"),
     "random_words": ("random", 0, ""), "random_uniform": ("random", 0, "efEd"), "dropout": ("random", 0, "efEd"),
     "conv": ("conv", 0, "efE"), "conv_grad_x": ("conv", 0, "efE"), "conv_grad_w": ("conv", 0, "efE"),
+    "conv.bias": ("conv", 0, "efE"),
     "normalise": ("norm", 0, "efEd"), "normalise.joint": ("norm", 0, "efEd"),
     "rms_norm": ("norm", 0, "efEd"), "rms_norm.joint": ("norm", 0, "efEd"),
     "follow_moments": ("norm", 0, "fd"),

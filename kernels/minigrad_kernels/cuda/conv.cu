@@ -191,6 +191,21 @@ __global__ void __launch_bounds__(BM / TM * BN / TN, 512 * TM * TN / BM / BN)
     sums.give(target, row, column);
 }
 
+// shares[share][row]: the sum of a row over columns [share number * share, + share), for the gradient in the bias.
+template <typename T, int V>
+__global__ void __launch_bounds__(256) conv_row_sums(const T* __restrict__ gy, float* __restrict__ shares, int columns, int share) {
+    int first = blockIdx.x * share, end = min(columns - first, share) + first;
+    const T* row = gy + 1ll * blockIdx.y * columns;
+    float sum = 0;
+    for (int i = first + threadIdx.x * V; i < end; i += 256 * V) {
+        Pack<T, V> numbers = *reinterpret_cast<const Pack<T, V>*>(row + i);
+#pragma unroll
+        for (int v = 0; v < V; v++) sum += wide(numbers.at[v]);
+    }
+    sum = block_sum(sum);
+    if (threadIdx.x == 0) shares[1ll * blockIdx.x * gridDim.y + blockIdx.y] = sum;
+}
+
 // y[i] = shares[0][i] + shares[1][i] + ... + bias[i / volume]. Of a block's 256 threads `lanes` work on one number,
 // each on every lanes-th share; what they find is added in order.
 template <typename T>

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import depthwise
-from .conv_plan import Launch, Plan, batch_last, plan_of, vector_of
+from .conv_plan import MOST, Launch, Plan, batch_last, plan_of, vector_of
 from .launch import ceil_div, ctype, launch, library
 from .linalg import matmul
 from .precision import tf32
 
-__all__ = ["INSTANCES", "conv", "conv_grad_w", "conv_grad_x"]
+__all__ = ["INSTANCES", "conv", "conv_bias", "conv_grad_w", "conv_grad_x"]
 
 
 class Tile(NamedTuple):
@@ -45,16 +45,20 @@ PLAIN = 128  # products that a processor makes in a cycle without its tensor cor
 MODES = (
     ("float", 4, "false"), ("float", 4, "true"), ("__half", 8, "true"), ("__nv_bfloat16", 8, "true"),
 )  # fmt: skip
-INSTANCES = tuple(
-    f"{kernel}<{t}, {v}, {tensor}, {tile.rows}, {tile.columns}, {tile.down}, {tile.across}>"
-    for kernel in ("conv_gather", "conv_weights")
-    for t, vector, tensor in MODES
-    for v, tiles in ((vector, TILES), (1, (SCALAR,)))
-    for tile in tiles
-) + tuple(
-    f"{kernel}<{t}>"
-    for kernel in ("conv_sum_shares", "conv_pack")
-    for t in ("float", "__half", "__nv_bfloat16")
+INSTANCES = (
+    tuple(
+        f"{kernel}<{t}, {v}, {tensor}, {tile.rows}, {tile.columns}, {tile.down}, {tile.across}>"
+        for kernel in ("conv_gather", "conv_weights")
+        for t, vector, tensor in MODES
+        for v, tiles in ((vector, TILES), (1, (SCALAR,)))
+        for tile in tiles
+    )
+    + tuple(
+        f"{kernel}<{t}>"
+        for kernel in ("conv_sum_shares", "conv_pack")
+        for t in ("float", "__half", "__nv_bfloat16")
+    )
+    + tuple(f"conv_row_sums<{t}, {v}>" for t, most, _ in MODES[1:] for v in (most, 1))
 )
 
 
@@ -90,19 +94,38 @@ def conv_grad_w(
     gy, x, job = batch_last(gy), batch_last(x), plan.forward
     vector = vector_of(gy, x)
     if _direct(w_shape, groups):
-        share = depthwise.share_of(job)
-        sums = library(x).empty((ceil_div(job.columns, share), *w_shape), np.float32)
-        depthwise.weights(gy, x, sums, job, share, vector)
+        tile, share = None, depthwise.share_of(job)
     else:
         tile, count = _choice(vector == 1, _rate(x), job.rows, job.depth, job.columns, groups)
-        share, count = _shares(job.columns, count)
-        sums = library(x).empty((count, *w_shape), np.float32)
+        share = _share(job.columns, count)
+    count = ceil_div(job.columns, share)
+    gw = library(x).empty(w_shape, x.dtype)
+    whole = count == 1 and x.dtype == np.float32
+    sums = gw if whole else library(x).empty((count, *w_shape), np.float32)
+    if tile is None:
+        depthwise.weights(gy, x, sums, job, share, vector)
+    else:
         grid = (_tiles(tile, job.rows, job.depth), groups, count)
         name = _instance("conv_weights", x, vector, tile)
         launch("conv", name, grid, tile.threads, (gy, x, sums, job.field, share))
-    if len(sums) == 1 and x.dtype == np.float32:
-        return sums[0]
-    return _summed(sums, None, library(x).empty(w_shape, x.dtype))
+    return gw if whole else _summed(sums, None, gw)
+
+
+def conv_bias(g: Any) -> Any:
+    """The gradient of conv in its bias: sums over all places of all images, in a fixed order."""
+    memory = g.transpose(*range(1, g.ndim), 0)
+    if not (g.size and memory.flags.c_contiguous and len(memory) <= 65535 and g.size <= MOST):
+        return NotImplemented
+    rows, vector = len(memory), vector_of(memory)
+    columns = g.size // rows
+    share = max(ceil_div(ceil_div(columns, ceil_div(4 * PROCESSORS, rows)), STEP) * STEP, 2048)
+    count = ceil_div(columns, share)
+    y = library(g).empty((rows,), g.dtype)
+    whole = count == 1 and g.dtype == np.float32
+    sums = y if whole else library(g).empty((count, rows), np.float32)
+    name = f"conv_row_sums<{ctype(g.dtype)}, {vector}>"
+    launch("conv", name, (count, rows), 256, (memory, sums, columns, share))
+    return y if whole else _summed(sums, None, y)
 
 
 def _gather(x: Any, w: Any, bias: Any, shape: tuple, plan: Plan, turned: bool) -> Any:
@@ -141,7 +164,8 @@ def _product(x: Any, w: Any, bias: Any, y: Any, jobs: tuple[Launch, ...], vector
     deepest = max(jobs, key=lambda job: job.depth)
     rows, columns, depth, groups = deepest.rows, deepest.columns, deepest.depth, deepest.groups
     tile, count = _choice(vector == 1, _rate(x), rows, columns, depth, groups)
-    share, count = _shares(depth, count)
+    share = _share(depth, count)
+    count = max(ceil_div(depth, share), 1)
     sums = None if count == 1 else library(x).empty((count, *y.shape), np.float32)
     name = _instance("conv_gather", x, vector, tile)
     for job in jobs:
@@ -197,10 +221,9 @@ def _tiles(tile: Tile, rows: int, columns: int) -> int:
     return ceil_div(rows, tile.rows) * ceil_div(columns, tile.columns)
 
 
-def _shares(depth: int, count: int) -> tuple[int, int]:
-    """How much of the depth goes to a share, in whole steps of a tile, and how many shares that makes."""
-    share = max(ceil_div(ceil_div(depth, count), STEP) * STEP, STEP)
-    return share, max(ceil_div(depth, share), 1)
+def _share(depth: int, count: int) -> int:
+    """How much of the depth goes to each of so many shares, in whole steps of a tile."""
+    return max(ceil_div(ceil_div(depth, count), STEP) * STEP, STEP)
 
 
 @functools.lru_cache(maxsize=1024)

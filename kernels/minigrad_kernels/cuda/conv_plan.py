@@ -16,7 +16,7 @@ import numpy as np
 
 from .launch import ceil_div, library, packed
 
-__all__ = ["FIELD", "Launch", "Plan", "batch_last", "plan_of", "vector_of"]
+__all__ = ["FIELD", "MOST", "Launch", "Plan", "batch_last", "plan_of", "vector_of"]
 
 MOST = 1 << 30  # columns or depth: they are counted in 32 bits
 KINDS = 64  # launches that the gradient in x may take; beyond that the text is as good
