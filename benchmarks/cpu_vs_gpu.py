@@ -92,7 +92,7 @@ def sent(work: Work) -> Callable[[], Any]:
     return lambda: work.step(*[mg.tensor(a, device="cuda") for a in work.host]).cpu().numpy()
 
 
-def measure(sweep: Sweep, size: int, rounds: int, gpu: bool, target: float = 0.08) -> dict[str, Any]:
+def measure(sweep: Sweep, size: int, rounds: int, gpu: bool, target: float = 0.04) -> dict[str, Any]:
     """One row: a size of a sweep. What does not agree is not timed."""
     here = sweep.make(size, "cpu")
     row = {"name": sweep.name, "kind": sweep.kind, "what": sweep.what, "size": size, "size_is": sweep.size_is}

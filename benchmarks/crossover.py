@@ -53,7 +53,9 @@ def words(rows: list[Row], transfers: bool) -> str:
     first, last = rows[0]["size"], rows[-1]["size"]
     if math.isinf(found):
         return f"none up to {last:,}"
-    return f"all from {first:,} on" if found == first else f"{found:,.0f}"
+    if found == first:
+        return f"all from {first:,} on"
+    return f"{found:,.0f}" if found >= 10 else f"{found:.1f}"
 
 
 # ---------------------------------------------------------------- the plot
@@ -78,8 +80,12 @@ def draw(path: str, env: dict[str, Any], rows: list[Row]) -> None:
     for panel in list(figure.axes)[len(found) :]:
         panel.set_axis_off()
     figure.suptitle(f"{env['device']} and {env['processor']}, {env['threads']} threads, {env['date']}")
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    entries = {
+        label: handle
+        for panel in figure.axes
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=4)
     figure.savefig(path, dpi=120)
 
 
