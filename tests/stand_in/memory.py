@@ -183,9 +183,15 @@ class PinnedMemoryPool:
         pass
 
 
-def live_ranges():
-    """First and last address of every block in use, sorted."""
-    return sorted((m.ptr, m.ptr + m.size) for m in list(LIVE) if m.size)
+def live_ranges(more=()):
+    """First and last address of every block in use and of those in `more`, sorted, overlapping ones as one."""
+    merged = []
+    for first, end in sorted([*((m.ptr, m.ptr + m.size) for m in list(LIVE) if m.size), *more]):
+        if merged and first < merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((first, end))
+    return merged
 
 
 class MemoryHook:
@@ -253,6 +259,7 @@ def current():
 
 
 def reset():
-    """As in a new process."""
+    """As in a new process: what former tests still hold is not counted."""
+    POOLS.clear()
     process.pool, thread.hooks, thread.allocators = MemoryPool(), {}, []
     process.allocator = process.pool.malloc

@@ -48,13 +48,14 @@ class Function:
         pointers = [address(v) for v in values]
         blocks = [a._memory for a in args if isinstance(a, ndarray)]
         held = [m.segment for m in blocks]  # the buffers stay, whoever uses them when a graph runs
+        extents = [(m.ptr, m.ptr + m.size) for m in blocks if m.size]
         places = [(m.segment.bytes[m.start + m.size : m.start + m.length]) for m in blocks]
         del blocks, args
 
         def run(kept=(values, held)):
             before = [strip.copy() for strip in places]  # in a replay, others may lie there
             sizes = tuple(map(int, grid)), tuple(map(int, block))
-            ranges = live_ranges() if settings.checked else None
+            ranges = live_ranges(extents) if settings.checked else None
             self.started()(*sizes, pointers, int(shared_mem), settings.order, ranges)
             for i, (strip, former) in enumerate(zip(places, before, strict=True)):
                 if (strip != former).any():
