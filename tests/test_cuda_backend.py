@@ -71,6 +71,20 @@ def test_what_a_range_is(stand_in):
     assert fault([], 0, 3) is None and fault(np.uint64([7]), 0, 3) == "7" and fault(np.ones((3, 3))[:, 1], 2, 3) == "1"
 
 
+def test_another_stream_waits_for_clean_words(stand_in, monkeypatch):
+    xp, one, other = mg.device("cuda").xp, there([9]), mg.cuda.Stream()
+    flags.check_range(xp, one._data, 0, 10, ValueError, "first")
+    board, waited = flags.boards[0], []
+    kind = type(other.raw)
+    monkeypatch.setattr(kind, "wait_event", lambda self, event, wait=kind.wait_event: (waited.append((self.ptr, event)), wait(self, event))[0])
+    for _ in range(2):
+        with mg.cuda.stream(other):
+            flags.check_range(xp, one._data, 0, 8, ValueError, "second: {value}")
+    assert waited == [(other.raw.ptr, board.clean)]
+    with pytest.raises(ValueError, match="second: 9"):
+        other.synchronize()
+
+
 def test_places_of_checks_have_words_of_their_own(stand_in):
     xp = mg.device("cuda").xp
     for i in range(flags.PIECE + 3):

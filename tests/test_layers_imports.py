@@ -38,7 +38,7 @@ LAYERS = [
 ]
 # Reading order inside the engine: a file imports what stands before it.
 ENGINE = [
-    "spelling", "callers", "gpu", "kernels", "flags", "live", "backend", "half", "random", "node", "recording", "tensor", "vjp",
+    "spelling", "callers", "gpu", "kernels", "live", "flags", "backend", "half", "random", "node", "recording", "tensor", "vjp",
     "op", "adjoint", "autocast", "backprop", "anomaly", "derivatives",
 ]  # fmt: skip
 TIERS = {name: tier for tier, names in enumerate(LAYERS) for name in names}

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .kernels import kernel
+from .live import capturing
 
 __all__: list[str] = []
 
@@ -41,13 +42,20 @@ class Board:
         self.pieces: list[Any] = []
         self.sites: dict[Site, int] = {}
         self.asked = False  # since the words were last read
+        self.clean: Any = None  # the event after which the newest words are 0
+        self.streams: set[int] = set()  # those that have waited for it
 
     def slot(self, xp: Any, site: Site) -> tuple[Any, int]:
         """The array and the place in it where this check writes."""
         number = self.sites.setdefault(site, len(self.sites))
+        stream = xp.cuda.get_current_stream()
         if number // PIECE == len(self.pieces):
             with xp.cuda.Device(self.device):
                 self.pieces.append(xp.zeros(PIECE, np.uint64))
+            self.clean, self.streams = stream.record(), {stream.ptr}
+        elif stream.ptr not in self.streams and not capturing():  # before a capture everything is done
+            stream.wait_event(self.clean)
+            self.streams.add(stream.ptr)
         self.asked = True
         return self.pieces[number // PIECE], number % PIECE
 

@@ -298,8 +298,8 @@ def follow_moments(
     arrays = (mean, var, new_mean, new_var)
     if any(a.dtype != mean.dtype or a.size != mean.size or not a.flags.c_contiguous for a in arrays):
         return NotImplemented
-    if mean.dtype.name not in ("float32", "float64"):
-        return NotImplemented
+    if mean.dtype.name not in ("float32", "float64") or hasattr(momentum, "dtype"):
+        return NotImplemented  # momentum may lie on the device: the share of a batch in a plain average
     args = (*arrays, mean.size, momentum, unbiased)
     launch("norm", f"follow<{ctype(mean.dtype)}>", ceil_div(mean.size, CUT_THREADS), CUT_THREADS, args)
     return None
