@@ -15,11 +15,11 @@ __global__ void __launch_bounds__(128) forward(
     SHARED(float, queries);
     __shared__ unsigned char kept[M * N / 8];
     float *walked = queries + M * PITCH<D>, *weights = walked + N * PITCH<D>;
-    Job job(at.queries, M, causal);
+    Job job(at.lead, at.queries, M, causal);
     Scores<T> scores(at, job.item, bias, mask, scale, causal);
-    k += at.k.item(job.item, at.lead), v += at.v.item(job.item, at.lead);
+    k += at.k.of(job.item), v += at.v.of(job.item);
     Dropout dropout(at, job.item, seed);
-    load_rows<T, M, D>(queries, q + at.q.item(job.item, at.lead), at.q.row, job.first, at.queries, at.depth);
+    load_rows<T, M, D>(queries, q + at.q.of(job.item), at.q.row, job.first, at.queries, at.depth);
 
     float o[I][D / ACROSS] = {}, s[I][J], top[I], sum[I];
     for (int i = 0; i < I; i++) top[i] = -infinity(), sum[i] = 0;
@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(128) forward(
         float whole = sum[i] == 0 ? 1.0f : sum[i];  // a row without keys is 0
         for (int c = 0; c < D / ACROSS; c++) o[i][c] /= whole;
         int row = job.first + down() + DOWN * i;
-        if (across() == 0 && row < at.queries) lse[job.item * at.queries + row] = finite_or_0(top[i]) + logf(whole);
+        if (across() == 0 && row < at.queries) lse[job.item.number * at.queries + row] = finite_or_0(top[i]) + logf(whole);
     }
-    store_rows<T, M, D>(y + at.y.item(job.item, at.lead), at.y.row, job.first, at.queries, at.deep, o, at.up);
+    store_rows<T, M, D>(y + at.y.of(job.item), at.y.row, job.first, at.queries, at.deep, o, at.up);
 }

@@ -24,8 +24,8 @@ INSTANCES = tuple(f"forward<{t}, {width}>" for t in TYPES for width in WIDTHS)
 ROWS, THREADS = 64, 128  # queries (and keys) to a tile
 # As in attention_layout.cuh: distances (leading axes, row, column) in q, k, v, bias, mask, y, g, dq, dk, dv.
 LAYOUT = np.dtype([
-    ("places", np.int64, (10, 5)), ("lead", np.int64, 3), ("seed", np.uint64, 2), ("sizes", np.int32, 4),
-    ("limit", np.uint32), ("up", np.float32),
+    ("places", np.int64, (10, 5)), ("seed", np.uint64, 2), ("lead", np.int32, 3), ("sizes", np.int32, 4),
+    ("limit", np.uint32), ("up", np.float32), ("rest", np.int32),
 ])  # fmt: skip
 
 

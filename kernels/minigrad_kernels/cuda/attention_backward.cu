@@ -14,9 +14,10 @@ constexpr int WALKED = 32;
 template <typename T>
 __global__ void along_rows(const T* __restrict__ g, const T* __restrict__ y, float* __restrict__ along, Layout at) {
     long long row = blockIdx.x * static_cast<long long>(blockDim.x / WARP) + threadIdx.x / WARP;
-    if (row >= at.lead.items * at.queries) return;  // the whole warp
-    long long item = row / at.queries, i = row % at.queries;
-    g += at.g.item(item, at.lead) + i * at.g.row, y += at.y.item(item, at.lead) + i * at.y.row;
+    if (row >= static_cast<long long>(at.lead.items) * at.queries) return;  // the whole warp
+    Item item(at.lead, row / at.queries);
+    long long i = row % at.queries;
+    g += at.g.of(item) + i * at.g.row, y += at.y.of(item) + i * at.y.row;
     float sum = 0;
     for (int c = threadIdx.x % WARP; c < at.deep; c += WARP) sum += wide(g[c]) * wide(y[c]);
     sum = warp_sum(sum);
@@ -34,18 +35,18 @@ __global__ void __launch_bounds__(128) query_gradient(
     __shared__ unsigned char kept[M * N / 8];
     float *slopes = queries + M * PITCH<D>, *keys = slopes + M * PITCH<D>;
     float *values = keys + N * PITCH<D>, *weights = values + N * PITCH<D>;
-    Job job(at.queries, M, causal);
+    Job job(at.lead, at.queries, M, causal);
     Scores<T> scores(at, job.item, bias, mask, scale, causal);
     Dropout dropout(at, job.item, seed);
-    k += at.k.item(job.item, at.lead), v += at.v.item(job.item, at.lead);
-    load_rows<T, M, D>(queries, q + at.q.item(job.item, at.lead), at.q.row, job.first, at.queries, at.depth);
-    load_rows<T, M, D>(slopes, g + at.g.item(job.item, at.lead), at.g.row, job.first, at.queries, at.deep);
+    k += at.k.of(job.item), v += at.v.of(job.item);
+    load_rows<T, M, D>(queries, q + at.q.of(job.item), at.q.row, job.first, at.queries, at.depth);
+    load_rows<T, M, D>(slopes, g + at.g.of(job.item), at.g.row, job.first, at.queries, at.deep);
 
     float sums[I][D / ACROSS] = {}, s[I][J], dp[I][J], shift[I], less[I];
     for (int i = 0; i < I; i++) {
         int row = job.first + down() + DOWN * i;
-        shift[i] = row < at.queries ? lse[job.item * at.queries + row] : 0.0f;
-        less[i] = row < at.queries ? along[job.item * at.queries + row] : 0.0f;
+        shift[i] = row < at.queries ? lse[job.item.number * at.queries + row] : 0.0f;
+        less[i] = row < at.queries ? along[job.item.number * at.queries + row] : 0.0f;
     }
     int end = causal ? min(at.keys, job.first + M) : at.keys;
     for (int first = 0; first < end; first += N) {
@@ -68,7 +69,7 @@ __global__ void __launch_bounds__(128) query_gradient(
         put_weights<M, N>(weights, s);
         add_weighted<M, N, D>(sums, weights, keys);
     }
-    store_rows<T, M, D>(dq + at.dq.item(job.item, at.lead), at.dq.row, job.first, at.queries, at.depth, sums, scale);
+    store_rows<T, M, D>(dq + at.dq.of(job.item), at.dq.row, job.first, at.queries, at.depth, sums, scale);
 }
 
 template <typename T, int D>
@@ -82,13 +83,13 @@ __global__ void __launch_bounds__(128) key_gradients(
     __shared__ unsigned char kept[M * N / 8];
     float *values = keys + M * PITCH<D>, *queries = values + M * PITCH<D>;
     float *slopes = queries + N * PITCH<D>, *weights = slopes + N * PITCH<D>;
-    Job job(at.keys, M, false);
+    Job job(at.lead, at.keys, M, false);
     Scores<T> scores(at, job.item, bias, mask, scale, causal);
     Dropout dropout(at, job.item, seed);
-    q += at.q.item(job.item, at.lead), g += at.g.item(job.item, at.lead);
-    lse += job.item * at.queries, along += job.item * at.queries;
-    load_rows<T, M, D>(keys, k + at.k.item(job.item, at.lead), at.k.row, job.first, at.keys, at.depth);
-    load_rows<T, M, D>(values, v + at.v.item(job.item, at.lead), at.v.row, job.first, at.keys, at.deep);
+    q += at.q.of(job.item), g += at.g.of(job.item);
+    lse += job.item.number * at.queries, along += job.item.number * at.queries;
+    load_rows<T, M, D>(keys, k + at.k.of(job.item), at.k.row, job.first, at.keys, at.depth);
+    load_rows<T, M, D>(values, v + at.v.of(job.item), at.v.row, job.first, at.keys, at.deep);
 
     float key_sums[I][D / ACROSS] = {}, value_sums[I][D / ACROSS] = {}, s[I][J], dp[I][J];
     for (int first = causal ? job.first : 0; first < at.queries; first += N) {
@@ -118,7 +119,7 @@ __global__ void __launch_bounds__(128) key_gradients(
         put_weights<M, N>(weights, dp);
         add_weighted<M, N, D>(key_sums, weights, queries);
     }
-    store_rows<T, M, D>(dk + at.dk.item(job.item, at.lead), at.dk.row, job.first, at.keys, at.depth, key_sums, scale);
-    store_rows<T, M, D>(dv + at.dv.item(job.item, at.lead), at.dv.row, job.first, at.keys, at.deep, value_sums,
+    store_rows<T, M, D>(dk + at.dk.of(job.item), at.dk.row, job.first, at.keys, at.depth, key_sums, scale);
+    store_rows<T, M, D>(dv + at.dv.of(job.item), at.dv.row, job.first, at.keys, at.deep, value_sums,
                         at.up);
 }

@@ -5,21 +5,30 @@
 #include "philox.cuh"
 
 struct Lead {
-    long long items, middles, inners;  // items: the product of all three axes
+    int items, middles, inners;  // items: the product of all three axes
+};
+
+// One place of the leading axes, and its number.
+struct Item {
+    long long number;
+    int outer, middle, inner;
+    __device__ Item(const Lead& lead, long long number) : number(number) {
+        int rest = number / lead.inners;
+        outer = rest / lead.middles, middle = rest % lead.middles, inner = number % lead.inners;
+    }
 };
 
 struct Place {
     long long outer, middle, inner, row, column;  // distances in elements
-    __device__ long long item(long long number, const Lead& lead) const {
-        long long rest = number / lead.inners;
-        return rest / lead.middles * outer + rest % lead.middles * middle + number % lead.inners * inner;
+    __device__ long long of(const Item& item) const {
+        return item.outer * outer + item.middle * middle + item.inner * inner;
     }
 };
 
 struct Layout {
     Place q, k, v, bias, mask, y, g, dq, dk, dv;
+    Word key0, key1;  // the dropout bits' stream
     Lead lead;
-    Word key0, key1;                 // the dropout bits' stream
     int queries, keys, depth, deep;  // depth: of queries and keys; deep: of values
     unsigned limit;                  // draws below it are dropped
     float up;                        // what survivors are multiplied by
@@ -38,10 +47,10 @@ template <typename T> struct Scores {
     float scale, unit;  // unit: what scores are multiplied by beside
     bool causal;
 
-    __device__ Scores(const Layout& at, long long item, const T* bias, const bool* mask, float scale, bool causal,
+    __device__ Scores(const Layout& at, const Item& item, const T* bias, const bool* mask, float scale, bool causal,
                       float unit = 1)
-        : bias(bias ? bias + at.bias.item(item, at.lead) : nullptr),
-          mask(mask ? mask + at.mask.item(item, at.lead) : nullptr),
+        : bias(bias ? bias + at.bias.of(item) : nullptr),
+          mask(mask ? mask + at.mask.of(item) : nullptr),
           bias_row(at.bias.row), bias_column(at.bias.column), mask_row(at.mask.row), mask_column(at.mask.column),
           queries(at.queries), keys(at.keys), scale(scale * unit), unit(unit), causal(causal) {}
 
@@ -77,13 +86,13 @@ struct Dropout {
     long long row;     // the item's first
     unsigned limit;
 
-    __device__ Dropout(const Layout& at, long long item, const Word* seed)
-        : at(at), seed(seed), row(item * at.queries), limit(at.limit) {}
+    __device__ Dropout(const Layout& at, const Item& item, const Word* seed)
+        : at(at), seed(seed), row(item.number * at.queries), limit(at.limit) {}
 
     // The bits of ROWS queries and KEYS keys (8 to a byte), by all threads: to be seen after a barrier.
     template <int ROWS, int KEYS> __device__ void draw(unsigned char* kept, int query, int key) const {
         Word key0 = seed ? seed[0] : at.key0, key1 = seed ? seed[1] : at.key1;
-        long long rows = at.lead.items * at.queries;
+        long long rows = static_cast<long long>(at.lead.items) * at.queries;
         for (int i = threadIdx.x; i < ROWS * KEYS / 8; i += blockDim.x) {
             int j = key + i % (KEYS / 8) * 8;
             Block drawn = philox((j / 64 * rows + row + query + i / (KEYS / 8)) * 8 + j % 64 / 8, key0, key1);
@@ -101,11 +110,11 @@ struct Dropout {
 
 // The block of rows that this thread block works on, and its item. The longest walks of a causal call begin first.
 struct Job {
-    long long item;
+    Item item;
     int first;
-    __device__ Job(int rows, int M, bool backwards) {
-        int blocks = ceil_div(rows, M), block = blockIdx.x % blocks;
-        item = blockIdx.x / blocks;
-        first = (backwards ? blocks - 1 - block : block) * M;
+    __device__ Job(const Lead& lead, int rows, int M, bool backwards) : item(lead, blockIdx.x / blocks(rows, M)) {
+        int block = blockIdx.x % blocks(rows, M);
+        first = (backwards ? blocks(rows, M) - 1 - block : block) * M;
     }
+    __device__ static int blocks(int rows, int M) { return ceil_div(rows, M); }
 };

@@ -16,11 +16,11 @@ __global__ void __launch_bounds__(128) mma_forward(
     SHARED(T, queries);
     __shared__ unsigned char kept[M * N / 8];
     T *keys = queries + M * PITCH<D>, *values = keys + N * PITCH<D>;
-    Job job(at.queries, M, causal);
+    Job job(at.lead, at.queries, M, causal);
     Scores<T> scores(at, job.item, bias, mask, scale, causal, LOG2_E);
     Dropout dropout(at, job.item, seed);
-    k += at.k.item(job.item, at.lead), v += at.v.item(job.item, at.lead);
-    copy_rows<T, M, D>(queries, q + at.q.item(job.item, at.lead), at.q.row, job.first, at.queries, at.depth);
+    k += at.k.of(job.item), v += at.v.of(job.item);
+    copy_rows<T, M, D>(queries, q + at.q.of(job.item), at.q.row, job.first, at.queries, at.depth);
     copy_rows<T, N, D>(keys, k, at.k.row, 0, at.keys, at.depth);
     cp_async_commit();
 
@@ -85,9 +85,9 @@ __global__ void __launch_bounds__(128) mma_forward(
             for (int n = 0; n < D / 8; n++) o[m][n][2 * h] /= whole, o[m][n][2 * h + 1] /= whole;
             int own = job.first + row + 16 * m + group() + 8 * h;
             if (pair() == 0 && own < at.queries)
-                lse[job.item * at.queries + own] = finite_or_0(top[m][h]) * LN_2 + logf(whole);
+                lse[job.item.number * at.queries + own] = finite_or_0(top[m][h]) * LN_2 + logf(whole);
         }
-    store_rows<T, MT, D>(y + at.y.item(job.item, at.lead), at.y.row, job.first + row, at.queries, at.deep, o, at.up);
+    store_rows<T, MT, D>(y + at.y.of(job.item), at.y.row, job.first + row, at.queries, at.deep, o, at.up);
 #endif
 }
 
@@ -107,10 +107,10 @@ __global__ void __launch_bounds__(128) mma_query_gradient(
     SHARED(T, queries);
     __shared__ unsigned char kept[2][M * N / 8];
     T *slopes = queries + M * PITCH<D>, *places = slopes + M * PITCH<D>;
-    Job job(at.queries, M, causal);
+    Job job(at.lead, at.queries, M, causal);
     Scores<T> scores(at, job.item, bias, mask, scale, causal, LOG2_E);
     Dropout dropout(at, job.item, seed);
-    k += at.k.item(job.item, at.lead), v += at.v.item(job.item, at.lead);
+    k += at.k.of(job.item), v += at.v.of(job.item);
     auto fetch = [&](int turn, int first) {
         T* keys = places + turn * 2 * N * PITCH<D>;
         copy_rows<T, N, D>(keys, k, at.k.row, first, at.keys, at.depth);
@@ -118,8 +118,8 @@ __global__ void __launch_bounds__(128) mma_query_gradient(
         cp_async_commit();
         if (dropout.limit) dropout.draw<M, N>(kept[turn], job.first, first);
     };
-    copy_rows<T, M, D>(queries, q + at.q.item(job.item, at.lead), at.q.row, job.first, at.queries, at.depth);
-    copy_rows<T, M, D>(slopes, g + at.g.item(job.item, at.lead), at.g.row, job.first, at.queries, at.deep);
+    copy_rows<T, M, D>(queries, q + at.q.of(job.item), at.q.row, job.first, at.queries, at.depth);
+    copy_rows<T, M, D>(slopes, g + at.g.of(job.item), at.g.row, job.first, at.queries, at.deep);
     fetch(0, 0);
 
     int row = threadIdx.x / WARP * 16 * MT;
@@ -128,8 +128,8 @@ __global__ void __launch_bounds__(128) mma_query_gradient(
     for (int m = 0; m < MT; m++)
         for (int h = 0; h < 2; h++) {
             int i = own + 16 * m + group() + 8 * h;
-            shift[m][h] = i < at.queries ? lse[job.item * at.queries + i] * LOG2_E : 0.0f;
-            less[m][h] = i < at.queries ? along[job.item * at.queries + i] : 0.0f;
+            shift[m][h] = i < at.queries ? lse[job.item.number * at.queries + i] * LOG2_E : 0.0f;
+            less[m][h] = i < at.queries ? along[job.item.number * at.queries + i] : 0.0f;
         }
     int end = causal ? min(at.keys, job.first + M) : at.keys;
     int turn = 0;
@@ -157,7 +157,7 @@ __global__ void __launch_bounds__(128) mma_query_gradient(
         }
         add_weighted<T, MT, N, D>(sums, s, keys);
     }
-    store_rows<T, MT, D>(dq + at.dq.item(job.item, at.lead), at.dq.row, own, at.queries, at.depth, sums, scale);
+    store_rows<T, MT, D>(dq + at.dq.of(job.item), at.dq.row, own, at.queries, at.depth, sums, scale);
 #endif
 }
 
@@ -173,11 +173,11 @@ __global__ void __launch_bounds__(128) mma_key_gradients(
     __shared__ unsigned char kept[2][M * N / 8];
     T *values = keys + M * PITCH<D>, *places = values + M * PITCH<D>;
     float* rows = reinterpret_cast<float*>(places + 4 * N * PITCH<D>);  // lse and along of the queries, in turns
-    Job job(at.keys, M, false);
+    Job job(at.lead, at.keys, M, false);
     Scores<T> scores(at, job.item, bias, mask, scale, causal, LOG2_E);
     Dropout dropout(at, job.item, seed);
-    q += at.q.item(job.item, at.lead), g += at.g.item(job.item, at.lead);
-    lse += job.item * at.queries, along += job.item * at.queries;
+    q += at.q.of(job.item), g += at.g.of(job.item);
+    lse += job.item.number * at.queries, along += job.item.number * at.queries;
     auto fetch = [&](int turn, int first) {
         T* queries = places + turn * 2 * N * PITCH<D>;
         copy_rows<T, N, D>(queries, q, at.q.row, first, at.queries, at.depth);
@@ -192,8 +192,8 @@ __global__ void __launch_bounds__(128) mma_key_gradients(
         return threadIdx.x < N ? lse[first + i] * LOG2_E : along[first + i];
     };
     int start = causal ? job.first : 0;
-    copy_rows<T, M, D>(keys, k + at.k.item(job.item, at.lead), at.k.row, job.first, at.keys, at.depth);
-    copy_rows<T, M, D>(values, v + at.v.item(job.item, at.lead), at.v.row, job.first, at.keys, at.deep);
+    copy_rows<T, M, D>(keys, k + at.k.of(job.item), at.k.row, job.first, at.keys, at.depth);
+    copy_rows<T, M, D>(values, v + at.v.of(job.item), at.v.row, job.first, at.keys, at.deep);
     fetch(0, start);
     if (threadIdx.x < 2 * N) rows[threadIdx.x] = number(start);
 
@@ -230,7 +230,7 @@ __global__ void __launch_bounds__(128) mma_key_gradients(
         if (threadIdx.x < 2 * N) rows[(turn ^ 1) * 2 * N + threadIdx.x] = next;
     }
     cp_async_wait<0>();
-    store_rows<T, MT, D>(dk + at.dk.item(job.item, at.lead), at.dk.row, own, at.keys, at.depth, key_sums, scale);
-    store_rows<T, MT, D>(dv + at.dv.item(job.item, at.lead), at.dv.row, own, at.keys, at.deep, value_sums, at.up);
+    store_rows<T, MT, D>(dk + at.dk.of(job.item), at.dk.row, own, at.keys, at.depth, key_sums, scale);
+    store_rows<T, MT, D>(dv + at.dv.of(job.item), at.dv.row, own, at.keys, at.deep, value_sums, at.up);
 #endif
 }
