@@ -20,8 +20,6 @@ WAITS = {
     "gelu_erf": "as erf",
     "prod": "whether there is a zero decides which gradient is computed",
     "cumprod": "as prod",
-    "diagonal": "positions made by NumPy go over in the gradient",
-    "diagonal_adjoint": "positions made by NumPy go over",
 }
 
 

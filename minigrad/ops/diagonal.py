@@ -36,7 +36,7 @@ def diagonal_adjoint(xp: Any, x: Array, *, shape: tuple, offset: int, axis1: int
     """Zeros of `shape` with x on the diagonal: the adjoint of diagonal."""
     y = xp.zeros(shape, x.dtype)
     planes = xp.moveaxis(y, (axis1, axis2), (-2, -1))
-    i = np.arange(x.shape[-1])
+    i = xp.arange(x.shape[-1])
     planes[..., i + max(-offset, 0), i + max(offset, 0)] = x
     return y
 
