@@ -38,6 +38,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "softmax": ("softmax", 0, "efEd"), "softmax.x": ("softmax", 0, "efEd"),
     "log_softmax": ("softmax", 0, "efEd"), "log_softmax.x": ("softmax", 0, "efEd"),
     "cross_entropy": ("softmax", 0, "efEd"),
+    "erf": ("special", 0, "efEd"), "erfc": ("special", 0, "efEd"),
     "check_range": ("check", 0, "efEd"),
     "random_words": ("random", 0, ""), "random_uniform": ("random", 0, "efEd"), "dropout": ("random", 0, "efEd"),
     "conv": ("conv", 0, "efE"), "conv_grad_x": ("conv", 0, "efE"), "conv_grad_w": ("conv", 0, "efE"),
