@@ -3,6 +3,10 @@
 `install()` puts it in CuPy's place for this process, `remove()` takes it away. Its arrays are no NumPy arrays,
 NumPy cannot convert them silently, and the two kinds do not mix. Kernel texts are compiled by g++ and run as
 they are. Nothing is said about speed. What the program did is in `ledger`, what a test may change in `settings`.
+
+    def test_mine(stand_in):            the fixture: `import cupy` gives this, empty, for one test
+    pytest --check-kernels              every access of a kernel is looked at (emulation/checks.hpp)
+    pytest --stand-in-gpu tests/...     the whole session runs on it, as with --device cuda
 """
 
 import functools
