@@ -596,3 +596,19 @@ def test_tables_that_a_graph_knows_are_kept(stand_in, monkeypatch):
     backend.constant(xp, np.arange(4))
     assert any(a is held for a in backend._captured.values()) and len(backend._constants) == 1
     assert backend.constant(np, np.arange(3)).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("raw", [[2.0, 3.0, 4.0], [2.0, 0.0, 4.0], [0.0, 0.0, 4.0], [[1.0, 2.0], [0.0, 3.0]], [5.0], [[]], [1.5, -2.0, 0.0, 3.0, 0.5, 0.0, 2.0]])
+def test_products_do_not_ask_for_zeros(stand_in, raw):
+    for f in (lambda x: x.prod(), lambda x: (x.prod(-1) * 2.0).sum(), lambda x: (mg.cumprod(x, -1) ** 2).sum()):
+        found = []
+        for device in ("cpu", "cuda"):
+            x = mg.tensor(raw, device=device, requires_grad=True)
+            if stand_in:
+                stand_in.ledger.clear()
+            f(x).backward()
+            assert not stand_in or not stand_in.ledger.transfers()
+            (slope,) = mg.grad(f(x), [x], create_graph=True)
+            found.append([x.grad.cpu()._data, mg.grad((slope * slope).sum(), x).cpu()._data])
+        for here, there_ in zip(*found, strict=True):
+            np.testing.assert_allclose(there_, here, rtol=1e-5)

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from ..engine.adjoint import broadcast_to
-from ..engine.backend import Array
+from ..engine.backend import Array, xp_of
 from ..engine.op import op
 from ..engine.spelling import spelt_either_way
 from ..engine.tensor import NUMPY, Tensor
 from .diagonal import triu
 from .elementwise import abs, sqrt, where
-from .shape import axes_of, expand_dims, flip, inverse_of, moveaxis, reshape, transpose
+from .shape import axes_of, concatenate, expand_dims, flip, inverse_of, moveaxis, reshape, transpose
 
 __all__ = [
     "argmax", "argmin", "cumprod", "cumsum", "max", "mean", "min", "norm", "prod", "ptp", "std", "sum",
@@ -103,16 +103,56 @@ def off_diagonal(xp: Any, x: Array) -> Array:
     return xp.where(xp.eye(x.shape[-1], dtype=bool), xp.zeros((), x.dtype), x)
 
 
+def _free_of_zeros(x: Any) -> bool:
+    """Whether no element is 0. A GPU is not asked, and so it is assumed that one is."""
+    return not _on_gpu(x) and not (getattr(x, "_data", x) == 0).any()
+
+
+def _on_gpu(x: Any) -> bool:
+    return not isinstance(getattr(x, "_data", x), np.ndarray | np.generic)
+
+
+def _rest(x: Any) -> Any:
+    """Products of all others along the last axis: of those before, times of those behind."""
+    if not _on_gpu(x):
+        return prod(others(x), -1)
+    return _before(x) * flip(_before(flip(x, -1)), -1)
+
+
+def _before(x: Any) -> Any:
+    """Products of all before, along the last axis: 1, x_0, x_0 x_1, ..."""
+    raw = getattr(x, "_data", x)
+    return concatenate([xp_of(raw).ones_like(raw[..., :1]), cumprod(x[..., :-1], -1)], -1)
+
+
+def _earlier(v: Any, step: int) -> Any:
+    """v_(j + step) at j, along the last axis; 0 behind the end."""
+    raw = getattr(v, "_data", v)
+    return concatenate([v[..., step:], xp_of(raw).zeros_like(raw[..., :step])], -1)
+
+
+def _cumprod_backwards(g: Any, x: Any) -> Any:
+    """The gradient of cumprod on the last axis, without dividing: g_j' = x_0 ... x_(j-1) S_j.
+
+    S_j = g_j + x_(j+1) S_(j+1), of which sums and products of 1, 2, 4, ... terms are made in turn.
+    """
+    total, factor, step = g, _earlier(x, 1), 1
+    while step < np.shape(x)[-1]:
+        total, factor = total + factor * _earlier(total, step), factor * _earlier(factor, step)
+        step *= 2
+    return _before(x) * total
+
+
 def _prod_gradient(g: Any, y: Any, x: Any, axis: Axis) -> Any:
     # d prod / d x_j = prod of the others: y / x_j, or where some x is 0, multiplied out without x_j.
-    if not (x == 0).any():
+    if _free_of_zeros(x):
         return _kept(g * y, np.shape(x), axis) / x
     axes = axes_of("prod", axis, np.ndim(x))
     rest = [i for i in range(np.ndim(x)) if i not in axes]
     order = (*rest, *axes)
     shape = np.shape(x)
     flat = reshape(transpose(x, order), (*[shape[i] for i in rest], _count(shape, axis)))
-    rest_of = reshape(prod(others(flat), -1), tuple(shape[i] for i in order))
+    rest_of = reshape(_rest(flat), tuple(shape[i] for i in order))
     back = transpose(rest_of, inverse_of(order))
     return _kept(g, shape, axis) * back
 
@@ -132,8 +172,10 @@ def prod(xp: Any, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Arr
 
 def _cumprod_gradient(g: Any, y: Any, x: Any, axis: int) -> Any:
     # d y_i / d x_j = y_i / x_j for i >= j; where some x is 0, multiplied out without x_j.
-    if not (x == 0).any():
+    if _free_of_zeros(x):
         return flip(cumsum(flip(g * y, axis), axis), axis) / x
+    if _on_gpu(x):
+        return moveaxis(_cumprod_backwards(moveaxis(g, axis, -1), moveaxis(x, axis, -1)), -1, axis)
     table = triu(cumprod(others(moveaxis(x, axis, -1)), -1))  # [..., j, i], from i = j on
     return moveaxis((expand_dims(moveaxis(g, axis, -1), -2) * table).sum(-1), -1, axis)
 
