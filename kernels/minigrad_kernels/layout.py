@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from typing import Any
 
 import numpy as np
 
-__all__ = ["dense_order", "library", "like", "runs"]
+__all__ = ["dense_order", "library", "like", "on_gpu", "runs"]
 
 
 def library(array: Any) -> Any:
     """The array library that `array` belongs to."""
-    if type(array) is np.ndarray:
-        return np
-    return importlib.import_module(type(array).__module__.partition(".")[0])
+    return np if type(array) is np.ndarray else importlib.import_module(_module_of(type(array)))
+
+
+@functools.cache
+def _module_of(kind: Any) -> str:
+    return kind.__module__.partition(".")[0]
+
+
+def on_gpu(x: Any) -> bool:
+    """Whether x is a GPU's array. Its class is asked: the attribute itself takes microseconds to work out."""
+    return hasattr(type(x), "__cuda_array_interface__")
 
 
 def dense_order(x: Any) -> tuple[int, ...] | None:

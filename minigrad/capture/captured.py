@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from minigrad_kernels.layout import on_gpu
+
 from ..engine import autocast
 from ..engine.kernels import mode as kernel_mode
 from ..engine.node import mode
@@ -14,7 +16,7 @@ from ..engine.tensor import Tensor
 from .graph import GraphProgram
 from .program import Program
 from .recorder import Recorder
-from .structure import alike, is_array, leaves, on_gpu, raw
+from .structure import alike, is_array, leaves, raw
 
 __all__ = ["Captured", "capture"]
 

@@ -13,12 +13,14 @@ import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from minigrad_kernels.layout import on_gpu
+
 from ..engine import backend, flags
 from ..engine.live import kept
 from ..engine.node import changed_since, mutated, tick
 from .control import Control
 from .recorder import Call, Recorder
-from .structure import Slot, filler, is_array, leaves, on_gpu, raw
+from .structure import Slot, filler, is_array, leaves, raw
 
 __all__: list[str] = []
 

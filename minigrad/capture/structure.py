@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from minigrad_kernels.layout import on_gpu
+
 from ..engine import op
 from ..engine.backend import Device
 from ..engine.backprop import pull
@@ -88,11 +90,6 @@ def alike(a: Any, b: Any) -> bool:
 def is_array(x: Any) -> bool:
     """An array of NumPy's or of a GPU's library."""
     return isinstance(x, np.ndarray) or on_gpu(x)
-
-
-def on_gpu(x: Any) -> bool:
-    """An array on a GPU."""
-    return hasattr(x, "__cuda_array_interface__")
 
 
 def raw(x: Any) -> Any:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from minigrad_kernels.layout import on_gpu
+
 from .backend import Array, is_float
 
 __all__: list[str] = []
@@ -48,11 +50,6 @@ def any_half(arrays: list) -> bool:
 def half_there(arrays: list) -> bool:
     """True if one of some GPU arrays holds 16-bit floats."""
     return any(on_gpu(a) and is_half(a.dtype) for a in arrays)
-
-
-def on_gpu(a: Any) -> bool:
-    """True for a GPU's array."""
-    return hasattr(a, "__cuda_array_interface__")
 
 
 def narrowed(x: Array, dtype: Any) -> Array:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from minigrad_kernels import cpu, cuda
+from minigrad_kernels.layout import on_gpu
 
 __all__ = ["reference_mode"]
 
@@ -94,7 +95,7 @@ class Kernel:
         """Arrays of its device and dtypes, one of them large enough; what is no array is no matter."""
         large, here = self.least == 0, self.kind == "cpu"
         for a in args:
-            if type(a) is np.ndarray if here else hasattr(a, "__cuda_array_interface__"):
+            if type(a) is np.ndarray if here else on_gpu(a):
                 if a.dtype.char in self.declined:
                     return False
                 large = large or a.size >= self.least

@@ -25,6 +25,8 @@ from typing import Any
 
 import numpy as np
 
+from minigrad_kernels.layout import on_gpu
+
 from .backend import Array, default_dtype, is_float, is_number, xp_of
 from .half import MOVES, ROUNDED_ONCE, SINGLE, any_half, computed_wide, half_there, is_half
 from .kernels import kernels_of
@@ -243,7 +245,7 @@ def _declare(op: Op) -> Callable:
             y, saved = y
         if not seen:
             return y
-        if type(y) is not ndarray and xp is np and not hasattr(y, "__cuda_array_interface__"):
+        if type(y) is not ndarray and xp is np and not on_gpu(y):
             y = np.asarray(y)  # a NumPy scalar; an array that went to a GPU is none
         recording = mode.recording if mask > 1 << len(arrays) and op.differentiable else False
         if not recording or not (y.dtype is dtype or carries(op, y)):

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigrad_kernels.layout import on_gpu
+
 from . import backend
 from .backend import Array, Device, is_float
 from .node import Hook, Node, Sink, mutated
@@ -348,9 +350,8 @@ def as_data(data: Any, dtype: Any = None, device: Any = None) -> Array:
     """
     if isinstance(data, Tensor):
         data = data._data
-    is_array = isinstance(data, np.ndarray | np.generic) or hasattr(data, "__cuda_array_interface__")
-    on_gpu = is_array and not isinstance(data, np.ndarray | np.generic)
-    array = data if on_gpu else _from_python(data)
+    is_array = isinstance(data, np.ndarray | np.generic) or on_gpu(data)
+    array = data if on_gpu(data) else _from_python(data)
     if dtype is not None:
         array = array.astype(backend.as_dtype(dtype), copy=False)
     elif not is_array and array.dtype == np.float64:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..layout import on_gpu
 from . import attention_mma
 from .attention_backward import gradients, has_room
 from .launch import ceil_div, ctype, launch, library
@@ -143,7 +144,7 @@ class Case:
         self.scale = float(1.0 / math.sqrt(q.shape[-1]) if scale is None else scale)
         self.causal, self.p = bool(causal), p
         # Two whole numbers; in a captured step they may lie on the device.
-        on_device = hasattr(seed, "__cuda_array_interface__")
+        on_device = on_gpu(seed)
         self.numbers: Any = None if on_device else seed
         self.seed: Any = seed if on_device else None
         self.layout: Any = None

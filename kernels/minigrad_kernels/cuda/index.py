@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..layout import on_gpu
 from .launch import CTYPES, ceil_div, ctype, launch, library
 
 __all__ = ["INSTANCES", "put_add"]
@@ -44,11 +45,7 @@ def put_add(x: Any, *, shape: tuple, index: Any) -> Any:
 
 def _whole_numbers(part: Any) -> bool:
     """Whether it is a GPU array of integers, with an axis."""
-    if not hasattr(part, "__cuda_array_interface__"):
-        return False
-    return (
-        hasattr(part, "__cuda_array_interface__") and part.dtype.name in ("int32", "int64") and part.ndim > 0
-    )
+    return on_gpu(part) and part.dtype.char in "ilq" and part.ndim > 0
 
 
 def _placed(parts: tuple) -> tuple[int, Any]:
@@ -70,7 +67,7 @@ def _add(xp: Any, y: Any, index: Any, rows: Any) -> None:
     """y[index] += rows, where y is still 0."""
     (size, width), n = y.shape, index.size
     keys, order = xp.empty(n, np.uint32), xp.empty(n, np.int32)
-    kind = "int" if index.dtype.name == "int32" else "long long"
+    kind = "int" if index.dtype.char == "i" else "long long"
     launch("index", f"make_keys<{kind}>", ceil_div(n, THREADS), THREADS, (index, keys, order, n, size))
     keys, order = _sorted(xp, keys, order, size)
     chunks, c = ceil_div(n, CHUNK), ctype(y.dtype)

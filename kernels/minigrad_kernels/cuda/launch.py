@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..layout import library
+from ..layout import library, on_gpu
 from . import source
 
 __all__ = ["Parameter", "ceil_div", "ctype", "launch", "library", "packed", "signature"]
 
 OPTIONS = ("-std=c++17", "--fmad=true")
 CTYPES = {"float32": "float", "float64": "double", "float16": "__half", "bfloat16": "__nv_bfloat16"}
-# What a pointer to each C type may point to, and what a number of that type is sent as.
-ARRAYS = {
-    **{c: (dtype,) for dtype, c in CTYPES.items()},
-    "int": ("int32",), "long long": ("int64",), "unsigned": ("uint32",), "unsigned long long": ("uint64",),
-    "unsigned char": ("uint8", "bool"), "bool": ("bool",), "signed char": ("int8",), "short": ("int16",),
-    "void": None,
+OF_LETTER = {"f": "float", "d": "double", "e": "__half", "E": "__nv_bfloat16"}
+# What a pointer to each C type may point to (NumPy's letters of dtypes: a dtype's name takes microseconds),
+# and what a number of that type is sent as.
+LETTERS = {
+    "float": "f", "double": "d", "__half": "e", "__nv_bfloat16": "E", "int": "i", "long long": "lq",
+    "unsigned": "I", "unsigned long long": "LQ", "unsigned char": "B?", "bool": "?", "signed char": "b",
+    "short": "h",
 }  # fmt: skip
 NUMBERS = {
     "int": np.int32, "long long": np.int64, "unsigned": np.uint32, "unsigned long long": np.uint64,
@@ -73,7 +75,7 @@ def _parameter(text: str, types: dict[str, str]) -> Parameter:
 
 def ctype(dtype: Any) -> str:
     """The C name of a floating dtype: "float", "double", "__half", "__nv_bfloat16"."""
-    return CTYPES[dtype.name]
+    return OF_LETTER[dtype.char]
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -86,11 +88,26 @@ def packed(*arrays: Any) -> bool:
     return all(a.data.ptr % 16 == 0 for a in arrays)
 
 
+class _Loaded:
+    """A compiled kernel; the shared memory it may ask for so far."""
+
+    def __init__(self, lib: Any, file: str, expression: str) -> None:
+        module = lib.RawModule(code=source(file), options=OPTIONS, name_expressions=(expression,))
+        self.function, self.shared = (
+            module.get_function(expression),
+            48 * 1024,
+        )  # what every card gives unasked
+
+    def __call__(self, grid: tuple, block: tuple, args: tuple, shared: int) -> None:
+        if shared > self.shared:
+            self.function.max_dynamic_shared_size_bytes = self.shared = shared
+        self.function(grid, block, args, shared_mem=shared)
+
+
 @functools.cache
-def _function(lib: Any, device: int, file: str, expression: str) -> Any:
-    """The compiled kernel, for this process; CuPy keeps its binary on disk for the next one."""
-    module = lib.RawModule(code=source(file), options=OPTIONS, name_expressions=(expression,))
-    return module.get_function(expression)
+def _loaded(lib: Any, device: int, file: str, expression: str) -> _Loaded:
+    """The kernel, compiled once for this process; CuPy keeps its binary on disk for the next one."""
+    return _Loaded(lib, file, expression)
 
 
 def launch(
@@ -108,43 +125,65 @@ def launch(
     NumPy records for what is passed by value. shared: bytes of dynamic shared memory. on: an array that says
     where, if no argument is one. Raises TypeError naming the argument that does not fit.
     """
-    parameters = signature(file, expression)
-    if len(args) != len(parameters):
-        raise TypeError(f"cuda: {expression} takes {len(parameters)} arguments, got {len(args)}")
-    first = next((a for a in args if hasattr(a, "__cuda_array_interface__")), on)
-    device = first.device.id
-    checked = tuple([_argument(expression, p, a, device) for p, a in zip(parameters, args, strict=True)])
+    checks = _checks(file, expression)
+    if len(args) != len(checks):
+        raise TypeError(f"cuda: {expression} takes {len(checks)} arguments, got {len(args)}")
+    checked = tuple([check(value) for check, value in zip(checks, args, strict=True)])
+    there = [a.device.id for a in args if on_gpu(a)] or [on.device.id]
+    if min(there) != max(there):
+        raise TypeError(f"cuda: {expression}: expected arrays of one GPU, got {sorted(set(there))}")
     grid = grid if isinstance(grid, tuple) else (grid,)
     block = block if isinstance(block, tuple) else (block,)
     if 0 in grid:
         return  # nothing to do; CUDA refuses an empty grid
-    function = _function(library(first), device, file, expression)
-    if shared > 48 * 1024:  # more than every card gives unasked
-        function.max_dynamic_shared_size_bytes = shared
-    function(grid, block, checked, shared_mem=shared)
+    lib = library(next((a for a in args if on_gpu(a)), on))
+    _loaded(lib, there[0], file, expression)(grid, block, checked, shared)
 
 
-def _argument(expression: str, p: Parameter, value: Any, device: int) -> Any:
-    """The argument as CuPy is to pass it on; TypeError if it is not what the kernel reads."""
-    if not p.pointer:
-        if p.type not in NUMBERS:
-            if not isinstance(value, np.ndarray) or value.ndim or not value.dtype.names:
-                raise TypeError(f"cuda: {expression}: expected a NumPy record ({p.name}), got {value!r}")
-            return value
-        if p.type in WHOLE and not isinstance(value, int | np.integer):
+# ---------------------------------------------------------------- what each parameter takes
+
+
+@functools.cache
+def _checks(file: str, expression: str) -> tuple[Callable[[Any], Any], ...]:
+    """For each parameter a function: the argument as CuPy is to pass it on, or a TypeError."""
+    return tuple([(_pointer if p.pointer else _number)(expression, p) for p in signature(file, expression)])
+
+
+def _pointer(expression: str, p: Parameter) -> Callable[[Any], Any]:
+    letters, null = LETTERS.get(p.type), np.intp(0)
+
+    def check(value: Any) -> Any:
+        if value is None:
+            return null
+        if not on_gpu(value):
+            raise TypeError(
+                f"cuda: {expression}: expected a GPU array ({p.name}), got {type(value).__name__}"
+            )
+        if letters is not None and value.dtype.char not in letters:
+            raise TypeError(f"cuda: {expression}: expected {p.type} ({p.name}), got {value.dtype}")
+        if not value.flags.c_contiguous:
+            raise TypeError(
+                f"cuda: {expression}: expected an array in C order ({p.name}), strides {value.strides}"
+            )
+        return value
+
+    return check
+
+
+def _number(expression: str, p: Parameter) -> Callable[[Any], Any]:
+    if p.type not in NUMBERS:
+        return lambda value: _record(expression, p, value)
+    convert, whole = NUMBERS[p.type], p.type in WHOLE
+
+    def check(value: Any) -> Any:
+        if whole and not isinstance(value, int | np.integer):
             raise TypeError(f"cuda: {expression}: expected a whole number ({p.name}), got {value!r}")
-        return NUMBERS[p.type](value)
-    if value is None:
-        return np.intp(0)
-    wanted = ARRAYS[p.type]
-    if not hasattr(value, "__cuda_array_interface__"):
-        raise TypeError(f"cuda: {expression}: expected a GPU array ({p.name}), got {type(value).__name__}")
-    if wanted is not None and value.dtype.name not in wanted:
-        raise TypeError(f"cuda: {expression}: expected {' or '.join(wanted)} ({p.name}), got {value.dtype}")
-    if not value.flags.c_contiguous:
-        raise TypeError(
-            f"cuda: {expression}: expected an array in C order ({p.name}), strides {value.strides}"
-        )
-    if value.device.id != device:
-        raise TypeError(f"cuda: {expression}: {p.name} is on cuda:{value.device.id}, others on cuda:{device}")
+        return convert(value)
+
+    return check
+
+
+def _record(expression: str, p: Parameter, value: Any) -> Any:
+    if not isinstance(value, np.ndarray) or value.ndim or not value.dtype.names:
+        raise TypeError(f"cuda: {expression}: expected a NumPy record ({p.name}), got {value!r}")
     return value

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..layout import on_gpu
 from .launch import CTYPES, ceil_div, ctype, launch, library, packed
 
 __all__ = ["INSTANCES", "max_pool", "window_put", "window_spread", "window_sum"]
@@ -125,7 +126,7 @@ def window_put(
     ceil_mode: bool,
 ) -> Any:  # fmt: skip
     """Each x added to the element that was chosen in its window."""
-    if not hasattr(chosen, "__cuda_array_interface__") or chosen.dtype.name != "uint8":
+    if not on_gpu(chosen) or chosen.dtype.char != "B":
         return NotImplemented
     axes = _found(x, x_shape[2:], kernel, stride, padding, dilation, ceil_mode)
     if chosen.shape != x.shape:
