@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
+import sys
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,7 @@ __all__ = ["dense_order", "library", "like", "on_gpu", "runs"]
 
 def library(array: Any) -> Any:
     """The array library that `array` belongs to."""
-    return np if type(array) is np.ndarray else importlib.import_module(_module_of(type(array)))
-
-
-@functools.cache
-def _module_of(kind: Any) -> str:
-    return kind.__module__.partition(".")[0]
+    return np if type(array) is np.ndarray else sys.modules[type(array).__module__.partition(".")[0]]
 
 
 def on_gpu(x: Any) -> bool:
