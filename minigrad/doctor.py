@@ -188,7 +188,7 @@ def warm_up(tell: Callable[[int, int, str], None]) -> list[str]:
 
     def one(item: tuple[str, str]) -> tuple[str, str]:
         try:
-            launcher._function(library, 0, *item)
+            launcher._loaded(library, 0, *item)
         except Exception as error:  # CuPy's own kinds
             return f"{item[0]}: {item[1]}", (str(error).splitlines() or ["?"])[0]
         return f"{item[0]}: {item[1]}", ""

@@ -566,7 +566,7 @@ def test_warming_up_compiles_every_kernel_once(stand_in, monkeypatch):
         if expression.startswith("random_words"):
             raise RuntimeError("first line\nsecond")
 
-    monkeypatch.setattr(launch, "_function", compiled)
+    monkeypatch.setattr(launch, "_loaded", compiled)
     failed = doctor.warm_up(lambda done, of, name: told.append((done, of, name)))
     assert sorted(made) == sorted(every) and failed == ["random: random_words: first line"]
     assert [done for done, _, _ in told] == list(range(1, len(every) + 1)) and told[-1][1] == len(every)

@@ -166,35 +166,23 @@ class Python:
         self.former, gpu.watching[:] = list(gpu.watching), [*gpu.watching, report]
         from minigrad_kernels.cuda import launch
 
-        self.launcher, self.find = launch, launch._function
+        self.launcher, self.find = launch, launch._loaded
 
         def found(library: Any, device: int, file: str, expression: str) -> Any:
-            return Reporting(self.find(library, device, file, expression), report, expression)
+            run = self.find(library, device, file, expression)
 
-        launch._function = found
+            def reported(*args: Any) -> None:
+                report("launch", expression, 0)
+                run(*args)
+
+            return reported
+
+        launch._loaded = found  # type: ignore[assignment]
 
     def stop(self) -> None:
         self.hook.__exit__(None, None, None)
         gpu.watching[:] = self.former
-        self.launcher._function = self.find
-
-
-class Reporting:
-    """A compiled kernel that says when it is launched."""
-
-    def __init__(self, function: Any, report: Report, name: str) -> None:
-        object.__setattr__(self, "_parts", (function, report, name))
-
-    def __call__(self, *args: Any, **kw: Any) -> Any:
-        function, report, name = self._parts
-        report("launch", name, 0)
-        return function(*args, **kw)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._parts[0], name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._parts[0], name, value)
+        self.launcher._loaded = self.find
 
 
 class Cupti:
