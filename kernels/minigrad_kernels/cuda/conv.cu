@@ -4,8 +4,8 @@
 // neighbouring images, so a warp reads runs of memory whatever the kernel, stride and dilation.
 // conv_gather is the forward and the gradient in x: that gathers too, one launch for all places of x that have
 // the same remainder at the stride and so meet the same taps, and no zero is ever multiplied. conv_weights is the
-// gradient in w, whose depth is all places of all images: it is cut into shares, which conv_sum_shares adds up
-// in a fixed order. No atomics: the same bits at every run.
+// gradient in w, whose depth is all places of all images: it is cut into shares (as others are, where columns are
+// few), which conv_sum_shares adds up in a fixed order. No atomics: the same bits at every run.
 #include "conv_geometry.cuh"
 #include "conv_tile.cuh"
 
