@@ -121,7 +121,7 @@ def cupy_command(driver: str) -> str:
     if major >= 13:
         return "pip install 'cupy-cuda13x[ctk]'"
     if major == 12:
-        return "pip install cupy-cuda12x"
+        return "pip install 'cupy-cuda12x[ctk]'"
     return "update the NVIDIA driver to CUDA 12 or newer"
 
 

@@ -186,7 +186,7 @@ def test_recipes_doctor_and_version():
 
 
 def test_doctor_gives_the_one_right_command():
-    assert doctor.cupy_command("12.4") == "pip install cupy-cuda12x"
+    assert doctor.cupy_command("12.4") == "pip install 'cupy-cuda12x[ctk]'"
     assert doctor.cupy_command("13.0") == "pip install 'cupy-cuda13x[ctk]'"
     assert "update" in doctor.cupy_command("11.8")
 
