@@ -529,10 +529,10 @@ def test_branches_on_two_gpus(stand_in):
     [
         ("12.4", {"cupy-cuda12x": "13.6.0"}, ""),
         ("13.0", {"cupy-cuda12x": "14.2.0"}, ""),  # a newer driver runs what was made for an older CUDA
-        ("12.4", {"cupy-cuda13x": "14.2.0"}, "pip uninstall -y cupy-cuda13x && pip install cupy-cuda12x"),
-        ("12.4", {"cupy-cuda12x": "13.3.0"}, "pip install cupy-cuda12x --upgrade"),
-        ("12.4", {"cupy-cuda11x": "12.0.0"}, "pip install cupy-cuda12x --upgrade"),
-        ("12.4", {"cupy": "14.0.0", "cupy-cuda12x": "14.0.0"}, "pip uninstall -y cupy cupy-cuda12x && pip install cupy-cuda12x"),
+        ("12.4", {"cupy-cuda13x": "14.2.0"}, "pip uninstall -y cupy-cuda13x && pip install 'cupy-cuda12x[ctk]'"),
+        ("12.4", {"cupy-cuda12x": "13.3.0"}, "pip install 'cupy-cuda12x[ctk]' --upgrade"),
+        ("12.4", {"cupy-cuda11x": "12.0.0"}, "pip install 'cupy-cuda12x[ctk]' --upgrade"),
+        ("12.4", {"cupy": "14.0.0", "cupy-cuda12x": "14.0.0"}, "pip uninstall -y cupy cupy-cuda12x && pip install 'cupy-cuda12x[ctk]'"),
     ],
 )
 def test_doctor_sees_a_cupy_that_does_not_fit(driver, packages, advice):
