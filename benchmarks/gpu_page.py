@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks import crossover, report
 from benchmarks.harness import ROOT, verdict
-from benchmarks.rooflines import ROWS, listed
+from benchmarks.rooflines import ROWS, WITHOUT, listed
 
 FOLDER = report.HERE / "results" / "gpu"
 PAGE = report.HERE / "results" / "gpu.md"
@@ -51,7 +51,7 @@ def page(folder: Path = FOLDER) -> str:
         parts.append(f"## The commands that remain to be run\n\n{steps()}")
     parts.append(PROVEN)
     if "roofline" not in found:
-        parts.append(f"## What the roofline will measure\n\n{COUNTED}\n\n{counts()}")
+        parts.append(f"## What the roofline will measure\n\n{COUNTED}\n\n{counts()}\n\n{without()}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -88,6 +88,11 @@ def counts() -> str:
     return table(head, (row_counts(listed(row)) for row in ROWS))
 
 
+def without() -> str:
+    """The kernels that have no row."""
+    return "Without a row: " + "; ".join(f"`{name}` ({why})" for name, why in WITHOUT.items()) + "."
+
+
 def row_counts(r: dict[str, Any]) -> tuple[str, ...]:
     """What a row of the roofline is and counts."""
     return (
@@ -109,6 +114,7 @@ def roofline_sections(run: dict[str, Any]) -> Iterator[str]:
     yield table(head, (roofline_row(r) for r in rows if r["bound"] != "PyTorch"))
     beside = [r for r in rows if r["bound"] == "PyTorch"]
     lines = [f"- {r['what']}, {r['dtype']}: {report.spread(r)} of its time, {bar_of(r)}" for r in beside]
+    yield without()
     yield "Attention over 4,096 keys beside PyTorch's:" + (
         "\n\n" + "\n".join(lines) if lines else " not measured."
     )

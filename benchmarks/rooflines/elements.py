@@ -130,6 +130,8 @@ def other_rows() -> list[Row]:
     return [
         memory("adam", "Adam, 16 parameters", *parameters, *adam),
         memory("sgd", "SGD with momentum, 16 parameters", *parameters, *sgd),
+        memory("erf", "error function", LONG, SHORT, partial(each, 2, 1), partial(elementwise, "erf", 1)),
+        memory("erfc", "1 - erf", LONG, SHORT, partial(each, 2, 1), partial(elementwise, "erfc", 1)),
         memory("random_words", "random words", LONG, SHORT, words, make_words),
         memory("random_uniform", "uniform numbers", LONG, SHORT, partial(each, 1, 0), make_uniform),
         memory("dropout", "dropout", LONG, SHORT, partial(each, 3, 2), make_dropout),

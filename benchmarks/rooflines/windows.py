@@ -32,6 +32,16 @@ def make_conv(name: str, depthwise: bool, dtype: str, batch: int, channels: int,
     return calling(name, x, numbers(dtype, *w_shape), **more, **how)
 
 
+def channel_sums(item: int, batch: int, channels: int, side: int) -> Traffic:
+    """An image read, a sum for each channel written."""
+    places = batch * channels * side**2
+    return Traffic(item * (places + channels), places)
+
+
+def make_channel_sums(dtype: str, batch: int, channels: int, side: int) -> Job:
+    return calling("conv.bias", images(dtype, batch, channels, side, side))
+
+
 def unfolded(item: int, batch: int, channels: int, side: int) -> Traffic:
     """An image one way, its 3x3 windows the other; each is copied (or added) once."""
     places = batch * channels * side**2
@@ -96,6 +106,8 @@ def convolution_rows() -> list[Row]:
             rows.append(products(name, f"3x3 {what}", dtype, *given))
         given = UNFOLDED, SMALL_CONV, partial(convolved, True), partial(make_conv, name, True)
         rows.append(memory(name, f"3x3 depthwise {what}", *given))
+    given = PICTURES, FEW_PICTURES, channel_sums, make_channel_sums
+    rows.append(memory("conv.bias", "conv, gradient in bias", *given))
     return rows
 
 
