@@ -95,7 +95,7 @@ def check_range(
         run = kernel("check_range", "cuda")
         if run is None or run(x, words, slot, low, high, ignored) is NotImplemented:
             _look(xp, x, words, slot, low, high, ignored)
-    if at_once:
+    if at_once and not capturing():
         read()
 
 
