@@ -87,7 +87,7 @@ def test_an_overflow_changes_nothing(stand_in, found):
 
     p, g, m, v = (on_gpu(np.full(5, n, np.float32)) for n in (1.0, 8.0, 0.5, 0.5))
     numbers = np.array([1, 0, 0.9, 0.1, 0.99, 0.01, 1, 0, 0.1, 1e-8], np.float32)
-    optim.adam(p, g, m, v, numbers=numbers, found_inf=on_gpu(np.float32([found])), inv_scale=on_gpu(np.float32([0.25])))
+    optim.adam(p, g, m, v, numbers=numbers, found_inf=on_gpu(np.float32([found])), scale=on_gpu(np.float32([4.0])))
     mean, square = 0.9 * 0.5 + 0.1 * 2.0, 0.99 * 0.5 + 0.01 * 4.0
     expected = (1.0 - 0.1 * mean / square**0.5, mean, square) if not found else (1.0, 0.5, 0.5)
     for array, number in zip((p, m, v), expected, strict=True):
@@ -109,3 +109,41 @@ def test_numbers_that_lie_on_the_device(stand_in):
 
     for a, b in zip(run(here), run(on_gpu(here)), strict=True):
         assert (a == b).all()
+
+
+@pytest.mark.parametrize("make", [lambda p: mg.optim.Adam(p, lr=0.1), lambda p: mg.optim.AdamW(p, lr=0.1), lambda p: mg.optim.SGD(p, lr=0.1, momentum=0.9)])
+@pytest.mark.parametrize("captured", [False, True])
+def test_a_scaled_step_is_decided_about_on_the_device(stand_in, make, captured):
+    """Steps that overflow are left out without a read, and count for nothing: as if they had not been."""
+    factors = [1.0, 2.0, np.inf, 0.5, np.nan, 3.0, 1.5]
+
+    def trained(device, scaled):
+        w = mg.tensor([1.0, 2.0, -1.0]).to(device).requires_grad_()
+        optimiser = make([w])
+        scaler = mg.amp.GradScaler(device, init_scale=1024.0, growth_interval=3) if scaled else None
+
+        def step(x):
+            optimiser.zero_grad()
+            loss = (w * w * x).sum()
+            (scaler.scale(loss) if scaled else loss).backward()
+            if scaled:
+                scaler.step(optimiser)
+                scaler.update()
+            else:
+                optimiser.step()
+
+        run = mg.capture(step) if captured and scaled else step
+        for x in factors if scaled else [f for f in factors if np.isfinite(f)]:
+            x = mg.tensor([x] * 3, dtype="float32").to(device)
+            if scaled:
+                with mg.cuda.ledger() as seen:
+                    run(x)
+                assert not seen.transfers("d2h"), seen
+            else:
+                run(x)
+        return w.detach().cpu().numpy(), optimiser.state_dict()["state"][0].get("step"), scaler and scaler.get_scale()
+
+    got, count, scale = trained("cuda", True)
+    expected, whole, _ = trained("cpu", False)
+    close(got, expected)
+    assert count == whole and scale == 1024.0 / 4

@@ -221,9 +221,10 @@ class Recorder:
             raise ValueError(f"capture: a hook on a gradient cannot be captured (backward() at {caller()})")
         parts = self.sent.pop(node, None)
         if parts is None:  # the root: 1, or a gradient that was given
-            at = self.slots.get(id(g))
-            at = self.new(g) if at is None else at
-            self.add(nothing, [], [], "root", node.shape, bool((g == 1).all()) or Slot(at))
+            known = self.slots.get(id(g))
+            at = self.new(g) if known is None else known
+            same = Slot(at) if known is not None else bool((g == 1).all()) or Slot(at)
+            self.add(nothing, [], [], "root", node.shape, same)
         else:
             at = parts[0]
             for part in parts[1:]:

@@ -74,16 +74,21 @@ class Adam(Optimizer):
             xp.add(xp.sqrt(used, out=t), eps, out=t)
             xp.subtract(w, xp.multiply(xp.divide(m, t, out=t), size, out=t), out=w)
 
+    def _has_kernel(self) -> bool:
+        return type(self)._update is Adam._update
+
     def _update_all(self, moving: list[tuple[Any, Any, dict[str, Any]]], group: dict[str, Any]) -> bool:
         """The same, by a kernel."""
-        if group["amsgrad"] or type(self)._update is not Adam._update:
+        if group["amsgrad"] or not self._has_kernel():
             return False
         for p, _, state in moving:
             self._begin(p, state, group)
         states = [state for _, _, state in moving]
         arrays = [a for p, g, state in moving for a in (p, g, state["exp_avg"], state["exp_avg_sq"])]
-        numbers = live(lambda: _numbers(states, group), (8 + 2 * len(states),), np.float32)
-        if kernel_for("adam", arrays[0])(*arrays, numbers=numbers) is not NotImplemented:
+        scaled = self._scaled([p for p, _, _ in moving])
+        make = _numbers_of_scaled if scaled else _numbers
+        numbers = live(lambda: make(states, group), (8 + 2 * len(states),), np.float32)
+        if kernel_for("adam", arrays[0])(*arrays, numbers=numbers, **scaled) is not NotImplemented:
             return True
         for state in () if capturing() else states:
             state["step"] -= 1
@@ -117,6 +122,14 @@ def _numbers(states: list[dict[str, Any]], group: dict[str, Any]) -> np.ndarray:
     own = [number for state in states for number in _rates(state["step"], group)]
     sign = -1.0 if group["maximize"] else 1.0
     return np.array([*_decay(group), b1, 1.0 - b1, b2, 1.0 - b2, sign, 0.0, *own], np.float32)
+
+
+def _numbers_of_scaled(states: list[dict[str, Any]], group: dict[str, Any]) -> np.ndarray:
+    """The same for a scaled step, whose true count only the device knows: eps last, then lr and the count."""
+    numbers = _numbers(states, group)
+    numbers[7] = group["eps"]
+    numbers[8:] = [number for state in states for number in (group["lr"], state["step"])]
+    return numbers
 
 
 def _decay(group: dict[str, Any]) -> tuple[float, float]:

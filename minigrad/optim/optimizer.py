@@ -16,6 +16,7 @@ from ..engine.recording import effect, enable_grad
 from ..engine.tensor import Tensor
 from .blocks import Scratch, blocks
 from .hooks import Hooked, hooked
+from .scaling import Scaling
 
 __all__ = ["Optimizer"]
 
@@ -43,7 +44,7 @@ class Optimizer(Hooked):
         self.defaults = defaults
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
-        self._scratch, self._hooks = Scratch(), {}
+        self._scratch, self._hooks, self._scaling = Scratch(), {}, Scaling()
         for group in self._as_groups(params):
             self.add_param_group(group)
 
@@ -184,11 +185,25 @@ class Optimizer(Hooked):
                     self._update(p, g, state, group)
             for p, _, _ in moving:
                 mutated(p)
+        self._scaling.count(self)
         return loss
+
+    def _has_kernel(self) -> bool:
+        """Whether there is a fused kernel for what `_update` says."""
+        return False
 
     def _update_all(self, moving: list[tuple[Any, Any, dict[str, Any]]], group: dict[str, Any]) -> bool:
         """A kernel's chance to update all (p, g, state) of a group in one pass; False if none did."""
         return False
+
+    def _scaled(self, params: list[Any]) -> dict[str, Any]:
+        """What a kernel has to know of a scaled step (mg.amp.GradScaler), so that the device decides."""
+        return self._scaling.words(self, params)
+
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """Whether a GradScaler may leave it to a kernel to divide gradients, or to leave the step out."""
+        return self._scaling.possible(self)
 
     def _refuse_capture(self) -> None:
         """An update in plain arrays has its rates in the launches, and a graph would keep them."""
@@ -219,6 +234,7 @@ class Optimizer(Hooked):
     def state_dict(self) -> dict[str, Any]:
         """PyTorch's layout: state by parameter number, groups with numbers for tensors."""
         self._call("saving")
+        self._scaling.settle(self)
         number = {id(p): i for i, p in enumerate(p for g in self.param_groups for p in g["params"])}
         groups = [{**g, "params": [number[id(p)] for p in g["params"]]} for g in self.param_groups]
         saved = {
@@ -254,6 +270,7 @@ class Optimizer(Hooked):
         groups = [_merged(mine, theirs) for mine, theirs in zip(self.param_groups, saved, strict=True)]
         for group in groups:
             self._check(group)
+        self._scaling = Scaling()
         self.state = state
         for mine, new in zip(self.param_groups, groups, strict=True):
             mine.update(new)

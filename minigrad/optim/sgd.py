@@ -75,16 +75,20 @@ class SGD(Optimizer):
                 d = xp.add(d, xp.multiply(v, momentum, out=t), out=s) if group["nesterov"] else v
             xp.subtract(w, xp.multiply(d, lr, out=t), out=w)
 
+    def _has_kernel(self) -> bool:
+        return type(self)._update is SGD._update
+
     def _update_all(self, moving: list[tuple[Any, Any, dict[str, Any]]], group: dict[str, Any]) -> bool:
         """The same, by a kernel: v <- momentum v + part d, with its own part for each first step."""
-        if type(self)._update is not SGD._update:
+        if not self._has_kernel():
             return False
         known = [state.get("momentum_buffer") if group["momentum"] else p for p, _, state in moving]
         parts = [1.0 if v is None else 1.0 - group["dampening"] for v in known]
         velocities = [zeros_like(p) if v is None else v for (p, _, _), v in zip(moving, known, strict=True)]
         arrays = [a for (p, g, _), v in zip(moving, velocities, strict=True) for a in (p, g, v)]
         numbers = live(lambda: _numbers(parts, group), (8 + 2 * len(parts),), np.float32)
-        if kernel_for("sgd", arrays[0])(*arrays, numbers=numbers) is NotImplemented:
+        scaled = self._scaled([p for p, _, _ in moving])
+        if kernel_for("sgd", arrays[0])(*arrays, numbers=numbers, **scaled) is NotImplemented:
             return False
         if group["momentum"]:
             for (_, _, state), v in zip(moving, velocities, strict=True):

@@ -29,12 +29,17 @@ __device__ inline const Row& row_of_block(const Table& table, int& i) {
     return table.rows[i];
 }
 
-// Gradients that overflowed (found_inf is not 0) leave everything as it was.
+// A gradient scaler's words (null without one): found_inf, which if not 0 leaves everything as it was; what
+// gradients are to be divided by; and how many of the steps that the host counted were left out so far.
 __device__ inline bool skipped(const float* found_inf) { return found_inf != nullptr && *found_inf != 0; }
+__device__ inline float unscaled(float sign, const float* scale) { return scale != nullptr ? sign / *scale : sign; }
+
+// b^t from 1 - b, of which float32 keeps more digits.
+__device__ inline double power(float rest, double t) { return exp(t * log1p(-static_cast<double>(rest))); }
 
 template <typename T>
 __global__ void adam_update(Table table, Numbers given, const float* live, int first_row, const float* found_inf,
-                            const float* inv_scale) {
+                            const float* scale, const int* skips) {
     if (skipped(found_inf)) return;
     int i;
     const Row& row = row_of_block(table, i);
@@ -42,8 +47,12 @@ __global__ void adam_update(Table table, Numbers given, const float* live, int f
     const float* group = live ? live : given.group;
     using S = Wide<T>;
     S size = own[0], eps = own[1], shrink = group[0], decay = group[1];
-    S b1 = group[2], rest1 = group[3], b2 = group[4], rest2 = group[5], sign = group[6];
-    if (inv_scale != nullptr) sign *= *inv_scale;
+    S b1 = group[2], rest1 = group[3], b2 = group[4], rest2 = group[5], sign = unscaled(group[6], scale);
+    if (skips != nullptr) {  // own numbers are lr and the host's count: the correction of m and v is made here
+        double t = own[1] - *skips, root = sqrt(1 - power(group[5], t));
+        size = own[0] * root / (1 - power(group[3], t));
+        eps = group[7] * root;
+    }
     T *p = reinterpret_cast<T*>(row.p), *m = reinterpret_cast<T*>(row.a), *v = reinterpret_cast<T*>(row.b);
     const T* g = reinterpret_cast<const T*>(row.g);
     long long start = (blockIdx.x - row.first_block) * CHUNK, end = start + CHUNK < row.size ? start + CHUNK : row.size;
@@ -59,16 +68,15 @@ __global__ void adam_update(Table table, Numbers given, const float* live, int f
 
 template <typename T>
 __global__ void sgd_update(Table table, Numbers given, const float* live, int first_row, const float* found_inf,
-                           const float* inv_scale) {
+                           const float* scale, const int* skips) {
     if (skipped(found_inf)) return;
     int i;
     const Row& row = row_of_block(table, i);
     const float* own = live ? live + 8 + 2 * (first_row + i) : given.own[i];
     const float* group = live ? live : given.group;
     using S = Wide<T>;
-    S part = own[0], lr = group[0], momentum = group[1], decay = group[2], sign = group[3];
+    S part = own[0], lr = group[0], momentum = group[1], decay = group[2], sign = unscaled(group[3], scale);
     bool nesterov = group[4] != 0;
-    if (inv_scale != nullptr) sign *= *inv_scale;
     T *p = reinterpret_cast<T*>(row.p), *v = reinterpret_cast<T*>(row.a);
     const T* g = reinterpret_cast<const T*>(row.g);
     long long start = (blockIdx.x - row.first_block) * CHUNK, end = start + CHUNK < row.size ? start + CHUNK : row.size;

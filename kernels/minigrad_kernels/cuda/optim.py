@@ -17,20 +17,21 @@ TABLE = np.dtype([("rows", ROW, MOST), ("count", np.int64)])
 NUMBERS = np.dtype([("own", np.float32, (MOST, 2)), ("group", np.float32, 8)])
 
 
-def adam(*arrays: Any, numbers: Any, found_inf: Any = None, inv_scale: Any = None) -> Any:
+def adam(*arrays: Any, numbers: Any, found_inf: Any = None, scale: Any = None, skips: Any = None) -> Any:
     """Updates parameters in place, given as p, g, m, v for each; `numbers` as the CPU's kernel has them.
 
-    found_inf, inv_scale: device floats; where the first is not 0 nothing changes, the second multiplies g.
+    found_inf, scale: device floats; where the first is not 0 nothing changes, the second divides g. skips:
+    device int32, steps left out so far; then the last number of the group is eps, a parameter's lr and count.
     """
-    return _run("adam", arrays, 4, numbers, found_inf, inv_scale)
+    return _run("adam", arrays, 4, numbers, found_inf, scale, skips)
 
 
-def sgd(*arrays: Any, numbers: Any, found_inf: Any = None, inv_scale: Any = None) -> Any:
+def sgd(*arrays: Any, numbers: Any, found_inf: Any = None, scale: Any = None, skips: Any = None) -> Any:
     """Updates parameters in place, given as p, g, v for each (v is p itself without momentum)."""
-    return _run("sgd", arrays, 3, numbers, found_inf, inv_scale)
+    return _run("sgd", arrays, 3, numbers, found_inf, scale, skips)
 
 
-def _run(name: str, arrays: tuple, width: int, numbers: Any, found_inf: Any, inv_scale: Any) -> Any:
+def _run(name: str, arrays: tuple, width: int, numbers: Any, *scaler: Any) -> Any:
     groups = [arrays[i : i + width] for i in range(0, len(arrays), width)]
     groups = [(p, library(p).ascontiguousarray(g), *rest) for p, g, *rest in groups]
     if any(
@@ -47,7 +48,7 @@ def _run(name: str, arrays: tuple, width: int, numbers: Any, found_inf: Any, inv
                 (None, _given(numbers, some)) if isinstance(numbers, np.ndarray) else (numbers, _NONE)
             )
             table, blocks = _table([groups[i] for i in some])
-            args = (table, given, live, some[0], found_inf, inv_scale)
+            args = (table, given, live, some[0], *scaler)
             launch("optim", f"{name}_update<{ctype(dtype)}>", blocks, THREADS, args, on=groups[0][0])
     return None
 
