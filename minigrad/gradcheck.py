@@ -128,8 +128,9 @@ def gradcheck(
     """Compare backprop through f with numbers from outside, for every element of every input.
 
     f: Tensors -> Tensor of any shape (a fixed random weighting makes it a scalar). inputs: float64
-    tensors or arrays. order 2 checks the gradient of the gradient too. method: complex-step,
-    richardson, central, or auto (complex-step where f is analytic). The error of an element is
+    tensors or arrays; f runs on the first tensor's device, or the default one. order 2 checks the gradient
+    of the gradient too. method: complex-step, richardson, central, or auto (complex-step where f is
+    analytic). The error of an element is
     |a - n| / max(|a|, |n|, sum of the magnitudes that were added up to it); tolerance is 1e-12,
     1e-8 and 1e-6 by method unless given. Raises ValueError with the first fault, unless
     raise_exception=False; TypeError for inputs that are not float64.
@@ -145,9 +146,10 @@ def gradcheck(
         raise ValueError(f"gradcheck: expected auto, {', '.join(TOLERANCE)} (method={method!r})")
     xs = _arrays(inputs)
     names = list(names) if names is not None else [f"inputs[{i}]" for i in range(len(xs))]
-    rows = list(_first_order(f, xs, names, method, Generator(seed)))
-    if order == 2:
-        rows += _second_order(f, xs, names, Generator(seed + 1))
+    with _device(inputs):
+        rows = list(_first_order(f, xs, names, method, Generator(seed)))
+        if order == 2:
+            rows += _second_order(f, xs, names, Generator(seed + 1))
     report = Report(rows, tolerance)
     if raise_exception and not report.ok:
         raise ValueError(f"gradcheck: {report.faults()[0]}")
@@ -165,6 +167,21 @@ def _arrays(inputs: Any) -> list[np.ndarray]:
             )
         xs.append(raw.copy())
     return xs
+
+
+def _device(inputs: Any) -> backend.Device:
+    """Where f is to run: on the device of the first tensor, or the default one."""
+    given = inputs if isinstance(inputs, tuple | list) else (inputs,)
+    return next((x.device for x in given if isinstance(x, Tensor)), backend.default_device())
+
+
+def _applied(f: Callable, xs: list[Tensor]) -> Tensor:
+    """f(*xs), worked out on the default device; xs and the result are on the CPU, to be compared there."""
+    device = backend.default_device()
+    y = f(*xs) if device.kind == "cpu" else f(*[x.to(device) for x in xs])
+    if not isinstance(y, Tensor):
+        raise TypeError(f"gradcheck: f must return a Tensor, got {type(y).__name__}")
+    return y if isinstance(y._data, np.ndarray) else y.to("cpu")
 
 
 def _first_order(
@@ -228,7 +245,7 @@ def gradients(f: Callable, xs: list[np.ndarray], weights: np.ndarray) -> list[np
     """d<weights, f(*xs)>/dx for each x, by backprop."""
     with enable_grad():
         leaves = [wrap(np.array(x), None).requires_grad_() for x in xs]
-        y = f(*leaves)
+        y = _applied(f, leaves)
         if y._node is None:
             return [np.zeros_like(x) for x in xs]
         found = grad(y, leaves, wrap(weights.astype(y.dtype), None), allow_unused=True)
@@ -242,7 +259,7 @@ def second_gradients(
     with enable_grad():
         leaves = [wrap(np.array(x), None).requires_grad_() for x in xs]
         weights = wrap(v.copy(), None).requires_grad_()
-        y = f(*leaves)
+        y = _applied(f, leaves)
         zeros = [np.zeros_like(x) for x in (*xs, v)]
         if y._node is None:
             return zeros
@@ -258,10 +275,7 @@ def second_gradients(
 def _plain(f: Callable, xs: list[np.ndarray]) -> np.ndarray:
     """f's value, recording nothing, on copies that f may keep."""
     with no_grad():
-        y = f(*[wrap(np.array(x), None) for x in xs])
-    if not isinstance(y, Tensor):
-        raise TypeError(f"gradcheck: f must return a Tensor, got {type(y).__name__}")
-    return y._data
+        return _applied(f, [wrap(np.array(x), None) for x in xs])._data
 
 
 # ---------------------------------------------------------------- the complex step

@@ -8,26 +8,42 @@ from typing import Any
 import numpy as np
 
 from . import nn  # noqa: F401 (registers its ops)
-from .engine.backend import is_float
+from .engine.backend import Device, default_device, is_float, to_device
 from .engine.op import REGISTRY, Op
 from .engine.random import Generator
-from .engine.tensor import Tensor
+from .engine.tensor import Tensor, tensor
 from .gradcheck import adjoint_error, float32_error, gradcheck
 from .samples import Sample, samples
 
 
+def moved(value: Any, device: Device) -> Any:
+    """A sample's arguments or settings with their arrays on a device; `tables` are always NumPy's."""
+    if isinstance(value, list | tuple):
+        return type(value)([moved(item, device) for item in value])
+    if isinstance(value, dict):
+        return {k: item if k == "tables" else moved(item, device) for k, item in value.items()}
+    return to_device(value, device) if isinstance(value, np.ndarray) else value
+
+
 def as_function(op: Op, sample: Sample) -> tuple[Callable[..., Tensor], list[np.ndarray], list[str]]:
-    """The op as a function of its floating inputs alone, those inputs, and their names."""
+    """The op as a function of its floating inputs alone, those inputs, and their names.
+
+    The other arrays, of whole numbers say, follow those inputs to their device.
+    """
     args, meta = sample
     names = op.arrays or [f"arrays[{i}]" for i in range(len(args))]
     places = [i for i, a in enumerate(args) if isinstance(a, np.ndarray) and is_float(a.dtype)]
     places = [i for i in places if not (op.constant and op.constant[i])]
 
     def f(*xs: Tensor) -> Tensor:
-        given = list(args)
+        device = next((x.device for x in xs if isinstance(x, Tensor)), default_device())
+        given, fixed = (list(args), meta) if device.kind == "cpu" else moved((list(args), meta), device)
         for place, x in zip(places, xs, strict=True):
             given[place] = x
-        fixed = {**meta, "generator": Generator(5)} if meta.get("generator") == "fixed" else meta
+        if meta.get("generator") == "fixed":
+            fixed = {**fixed, "generator": Generator(5)}
+        if not xs:  # an op of whole numbers or truths
+            given = [tensor(a) if isinstance(a, np.ndarray) else a for a in args]
         return op.call(*given, **fixed)
 
     return f, [args[i] for i in places], [names[i] for i in places]
@@ -43,15 +59,15 @@ def linear_parts(
     """
     generator = Generator(seed).fork(3)
     for i, x in enumerate(xs):
-        part = lambda u, i=i: f(*xs[:i], u, *xs[i + 1 :])
+        part = lambda u, i=i: f(*[u if k == i else to_device(x, u.device) for k, x in enumerate(xs)])
         u, v = (generator.standard_normal(x.shape) for _ in range(2))
         try:
             with np.errstate(all="ignore"):
-                at_0, at_u, at_v, at_both = (part(Tensor(a)).numpy() for a in (0.0 * u, u, v, u + v))
+                at_0, at_u, at_v, at_both = (part(tensor(a)).cpu().numpy() for a in (0.0 * u, u, v, u + v))
         except (ValueError, np.linalg.LinAlgError):  # not defined everywhere, so not linear
             continue
         if at_0.size and np.allclose(at_both + at_0, at_u + at_v, rtol=1e-10, atol=1e-10):
-            yield (lambda u, part=part, at_0=at_0: part(u) - at_0), x
+            yield (lambda u, part=part, at_0=at_0: part(u) - tensor(at_0)), x
 
 
 def check_op(op: Op, cases: Iterable[Sample], seed: int = 0) -> dict[str, Any]:

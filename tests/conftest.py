@@ -42,6 +42,8 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="slow: runs with --slow"))
         if "gpu" in item.keywords and not on_gpu:
             item.add_marker(pytest.mark.skip(reason="needs a GPU: runs with --device cuda"))
+        if on_gpu and ("cpu" in item.keywords or isinstance(item, pytest.DoctestItem)):
+            item.add_marker(pytest.mark.skip(reason="is about the CPU: runs without --device"))
 
 
 @pytest.fixture

@@ -392,12 +392,15 @@ def _plain(item: Any) -> Any:
 def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A new Tensor holding a copy of `data` (number, nested list, array or Tensor).
 
-    Python floats become the default dtype (float32), arrays keep theirs.
+    Python floats become the default dtype (float32), arrays keep theirs. A NumPy array goes to the default
+    device, as a list does (`asarray` leaves it where it is); a Tensor stays on its own.
 
     >>> import minigrad as mg
     >>> mg.tensor([1.5, 2.5])
     tensor([1.5, 2.5])
     """
+    if device is None and isinstance(data, np.ndarray | np.generic):
+        device = backend.default_device()
     t = Tensor(data, dtype, False, device)
     if isinstance(data, Tensor) or t._data is data:
         t._data = t._data.copy()
