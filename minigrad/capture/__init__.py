@@ -14,6 +14,9 @@ draws, running statistics, checks of labels) is called again, with the same obje
 number out of a tensor is refused, with its line, since Python could decide something by it. And the
 first two calls are plain and both recorded: if they differ (another branch, a number or an array that
 came from elsewhere), the error says where.
+
+On the CPU a replay is `program.py`'s list of calls, small work as bare ufuncs (`lower.py`). On a GPU the
+same record is made into a CUDA graph (`graph.py`), and Python's own numbers go over in one copy (`control.py`).
 """
 
 from __future__ import annotations
