@@ -24,7 +24,7 @@ LAYERS = [
     ["minigrad.engine"],
     ["minigrad.amp"],
     ["minigrad.ops", "minigrad.cuda"],
-    ["minigrad.nn", "minigrad.data", "minigrad.gradcheck", "minigrad.autograd", "minigrad.capture", "minigrad.early_stopping", "minigrad.precision"],
+    ["minigrad.nn", "minigrad.data", "minigrad.gradcheck", "minigrad.autograd", "minigrad.capture", "minigrad.early_stopping", "minigrad.metrics", "minigrad.precision"],
     ["minigrad.optim"],
     ["minigrad.io", "minigrad.distributed"],
     ["minigrad.inspect"],
