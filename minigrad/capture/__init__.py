@@ -16,7 +16,7 @@ first two calls are plain and both recorded: if they differ (another branch, a n
 came from elsewhere), the error says where.
 
 On the CPU a replay is `program.py`'s list of calls, small work as bare ufuncs (`lower.py`). On a GPU the
-same record is made into a CUDA graph (`graph.py`), and Python's own numbers go over in one copy (`control.py`).
+same record becomes a CUDA graph (`graph.py`), and Python's own numbers go over in one copy (`control.py`).
 """
 
 from __future__ import annotations

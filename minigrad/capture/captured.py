@@ -134,10 +134,10 @@ def capture(step: Callable) -> Captured:
     tensor (item, bool, print), takes another way at its second call, or uses an array that is made anew
     outside minigrad.
 
-    On a GPU the third call makes a CUDA graph of the record, and from then on a replay is one launch, with one
-    small copy of what Python makes anew (rates, counts, places in the random stream). The whole step has to be
-    on the GPU; optimisers with a kernel can be in it (Adam, AdamW, SGD). .grad holds the same arrays after
-    every replay.
+    On a GPU the third call makes a CUDA graph of the record, and from then on a replay is one launch, with
+    one small copy of what Python makes anew (rates, counts, places in the random stream). The whole step has
+    to be on the GPU; optimisers with a kernel can be in it (Adam, AdamW, SGD). .grad holds the same arrays
+    after every replay.
 
     >>> import minigrad as mg
     >>> w = mg.tensor([1.0, 2.0], requires_grad=True)
