@@ -39,9 +39,16 @@ def library():
     return ctypes.CDLL(str(files[0])) if files else None
 
 
+def version():
+    """NVRTC's (major, minor)."""
+    major, minor = ctypes.c_int(), ctypes.c_int()
+    library().nvrtcVersion(ctypes.byref(major), ctypes.byref(minor))
+    return major.value, minor.value
+
+
 def compiled(code, expressions, architecture):
     """The machine code of these kernels of `code`, kept for the next time; RuntimeError with the compiler's words."""
-    said = repr((code, expressions, architecture, OPTIONS, str(folder("cuda_nvrtc")))).encode()
+    said = repr((code, expressions, architecture, OPTIONS, version())).encode()
     kept = stand_in.compile.folder() / f"{hashlib.sha256(said).hexdigest()}.cubin"
     if not kept.exists():
         kept.write_bytes(_compiled(code, expressions, architecture))
