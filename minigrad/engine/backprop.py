@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad_kernels.layout import on_gpu
+
 from . import autocast, random
 from .adjoint import cast, identity, sum_to
 from .backend import xp_of
@@ -177,7 +179,8 @@ def _check_usable(node: Node) -> None:
     if node.number < last_change[0]:
         names = ("the result", *node.op.arrays)
         for (position, only_shape), value in zip(node.plan.keep, node.saved, strict=True):
-            if not only_shape and isinstance(value, np.ndarray) and changed_since(value, node.number):
+            kept = not only_shape and (isinstance(value, np.ndarray) or on_gpu(value))
+            if kept and changed_since(value, node.number):
                 name = names[position] if 0 <= position < len(names) else "what it saved"
                 raise ValueError(
                     f"backward: '{node.op.name}' saved {name} {value.shape}, which was changed in place "

@@ -76,7 +76,9 @@ class Kernel:
     def __init__(self, name: str, kind: str = "cpu") -> None:
         _, self.least, floats = TABLES[kind][name]
         self.name, self.kind = name, kind
-        self.declined = "".join(c for c in "eEfdgFDG" if c not in floats)
+        self.declined = self.declined_first = "".join(c for c in "eEfdgFDG" if c not in floats)
+        if kind != "cpu" and name != "check_range":  # compiled for floats; only other arguments are indices
+            self.declined_first += "?bBhHiIlLqQ"
         self.function: Callable | None = None
         self.missing = False
 
@@ -93,11 +95,12 @@ class Kernel:
 
     def _wants(self, args: tuple) -> bool:
         """Arrays of its device and dtypes, one of them large enough; what is no array is no matter."""
-        large, here = self.least == 0, self.kind == "cpu"
+        large, here, declined = self.least == 0, self.kind == "cpu", self.declined_first
         for a in args:
             if type(a) is np.ndarray if here else on_gpu(a):
-                if a.dtype.char in self.declined:
+                if a.dtype.char in declined:
                     return False
+                declined = self.declined
                 large = large or a.size >= self.least
             elif hasattr(a, "dtype"):  # a Tensor (create_graph), another library's array, a subclass
                 return False

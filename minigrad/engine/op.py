@@ -27,8 +27,8 @@ import numpy as np
 
 from minigrad_kernels.layout import on_gpu
 
-from .backend import Array, default_dtype, is_float, is_number, xp_of
-from .half import MOVES, ROUNDED_ONCE, SINGLE, any_half, computed_wide, half_there, is_half
+from .backend import Array, default_dtype, device_of, is_float, is_number, to_device, to_numpy, xp_of
+from .half import MOVES, SINGLE, any_half, computed_wide, half_there, is_half, rounded_once
 from .kernels import kernels_of
 from .kernels import mode as kernel_mode
 from .node import Node, mode
@@ -128,7 +128,7 @@ class Op:
         if xp is np:
             if not self.moves and any_half(arrays):
                 return computed_wide(self, arrays, lambda wide: self.faster(xp, wide, meta))
-        elif not self.moves and half_there(arrays) and self.name not in ROUNDED_ONCE:
+        elif not self.moves and half_there(arrays) and not rounded_once(self.name, arrays):
             y = self.by_kernel(xp, arrays, meta)
             if y is NotImplemented:
                 return computed_wide(self, arrays, lambda wide: self.faster(xp, wide, meta))
@@ -371,13 +371,16 @@ def settle(op: Op, arrays: list) -> Any:
     return xp or np
 
 
-def _list(op: Op, values: list | tuple, arrays: list) -> np.ndarray:
-    """A list is as weak as the numbers in it: it takes the float dtype it meets."""
-    array = Tensor(values)._data if any(isinstance(v, Tensor) for v in values) else np.asarray(values)
-    if array.dtype != np.float64:
-        return array
-    met = [a.dtype for a in arrays if hasattr(a, "dtype") and is_float(a.dtype)]
-    return array.astype(np.result_type(*met) if met else default_dtype())
+def _list(op: Op, values: list | tuple, arrays: list) -> Array:
+    """A list is as weak as the numbers in it: it takes the float dtype it meets, and the GPU."""
+    array = (
+        to_numpy(Tensor(values)._data) if any(isinstance(v, Tensor) for v in values) else np.asarray(values)
+    )
+    if array.dtype == np.float64:
+        met = [a.dtype for a in arrays if hasattr(a, "dtype") and is_float(a.dtype)]
+        array = array.astype(np.result_type(*met) if met else default_dtype())
+    there = next((a for a in arrays if on_gpu(a)), None)
+    return array if there is None else to_device(array, device_of(there))
 
 
 def _two_places(op: Op, arrays: list) -> str:

@@ -350,8 +350,9 @@ def as_data(data: Any, dtype: Any = None, device: Any = None) -> Array:
     """
     if isinstance(data, Tensor):
         data = data._data
-    is_array = isinstance(data, np.ndarray | np.generic) or on_gpu(data)
-    array = data if on_gpu(data) else _from_python(data)
+    there = on_gpu(data) and not getattr(data, "is_cpu", False)  # PyTorch's one class is for both
+    is_array = there or isinstance(data, np.ndarray | np.generic)
+    array = data if there else _from_python(data)
     if dtype is not None:
         array = array.astype(backend.as_dtype(dtype), copy=False)
     elif not is_array and array.dtype == np.float64:

@@ -327,8 +327,10 @@ def owned(value: Any, p: Tensor) -> Any:
 
     C order, whatever the source had: an update walks flat views, and a flattened copy would be lost.
     """
-    xp = xp_of(p._data)
-    return xp.array(xp.asarray(value._data if isinstance(value, Tensor) else value), dtype=p.dtype, order="C")
+    xp, raw = xp_of(p._data), value._data if isinstance(value, Tensor) else value
+    if not (isinstance(raw, xp.ndarray) or getattr(raw, "is_cuda", False)):
+        raw = np.asarray(raw)  # PyTorch's on the CPU: NumPy can read it, CuPy cannot
+    return xp.array(xp.asarray(raw), dtype=p.dtype, order="C")
 
 
 def zeros_like(p: Any) -> Any:

@@ -130,7 +130,7 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
 
 def _lengths(name: str, lengths: Any) -> np.ndarray:
     """Lengths as whole numbers; TypeError for a tensor on a GPU, which would have to be waited for."""
-    raw = lengths.numpy() if isinstance(lengths, Tensor) else np.asarray(lengths)
+    raw = lengths.cpu().numpy() if isinstance(lengths, Tensor) else np.asarray(lengths)
     if raw.ndim != 1 or raw.dtype.kind not in "iu":
         raise TypeError(
             f"{name}: expected one whole number per sequence, got lengths {raw.shape} of {raw.dtype}"
