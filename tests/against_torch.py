@@ -58,7 +58,7 @@ def floating(ys):
 def same(got, wanted, rtol, atol, what):
     assert tuple(got.shape) == tuple(wanted.shape), f"{what}: shape {tuple(got.shape)}, PyTorch {tuple(wanted.shape)}"
     np.testing.assert_allclose(
-        got.detach().numpy().astype(float), wanted.detach().numpy(force=True).astype(float), rtol=rtol, atol=atol, err_msg=what
+        got.detach().cpu().numpy().astype(float), wanted.detach().numpy(force=True).astype(float), rtol=rtol, atol=atol, err_msg=what
     )
 
 
@@ -130,7 +130,7 @@ def modules_agree(ours, theirs, *arrays, call=lambda m, *xs: m(*xs), same_repr=T
     first = theirs.state_dict()
     mine = ours.state_dict()
     assert list(mine) == list(first), f"keys {list(mine)}, PyTorch {list(first)}"
-    ours.load_state_dict({k: mg.tensor(v.numpy()) for k, v in first.items()})
+    ours.load_state_dict({k: mg.tensor(v.cpu().numpy()) for k, v in first.items()})
     assert not same_repr or repr(ours) == repr(theirs)
     names = [n for n, _ in theirs.named_parameters()]
     assert [n for n, _ in ours.named_parameters()] == names
@@ -138,16 +138,16 @@ def modules_agree(ours, theirs, *arrays, call=lambda m, *xs: m(*xs), same_repr=T
     agree(lambda *xs: call(ours, *xs), lambda *ts: call(theirs, *ts), *arrays, also=leaves, **how)
     for (name, p), q in zip(ours.named_buffers(), theirs.buffers(), strict=True):
         same(p, q, 1e-9, 1e-10, f"buffer {name}")
-    back = {k: torch.tensor(v.numpy() + (0.25 if v.dtype == np.float64 else 0)) for k, v in ours.state_dict().items()}
+    back = {k: torch.tensor(v.cpu().numpy() + (0.25 if v.dtype == np.float64 else 0)) for k, v in ours.state_dict().items()}
     theirs.load_state_dict(back)
-    ours.load_state_dict({k: mg.tensor(v.numpy()) for k, v in back.items()})
+    ours.load_state_dict({k: mg.tensor(v.cpu().numpy()) for k, v in back.items()})
     ours.eval(), theirs.eval()
     with mg.no_grad(), torch.no_grad():
         for y, z in zip(flat(call(ours, *tensors(mg, arrays))), flat(call(theirs, *tensors(torch, arrays))), strict=True):
             same(y, z, 1e-9, 1e-10, "output after the weights came back")
         if how.get("float32", True):
             _float32(lambda *xs: call(ours.float(), *xs), lambda *ts: call(theirs.float(), *ts), arrays)
-    ours.double().load_state_dict({k: mg.tensor(v.numpy()) for k, v in back.items()})
+    ours.double().load_state_dict({k: mg.tensor(v.cpu().numpy()) for k, v in back.items()})
     theirs.double().load_state_dict(back)
     ours.train(), theirs.train()
     return ours, theirs
@@ -161,23 +161,23 @@ def behaves(f, *arrays, batch=0, split=True, empty=True, rtol=1e-12):
     ys = floating(flat(f(*xs)))
     vs = weights_like(ys)
     total(mg, ys, vs).backward()
-    for make in (lambda a: a[::-1].copy()[::-1], np.asfortranarray, lambda a: np.repeat(a, 2, axis=-1)[..., ::2]):
-        others = [mg.asarray(make(a)).requires_grad_() if is_input(a) and a.ndim else x for a, x in zip(arrays, tensors(mg, arrays))]
+    for make in (lambda a: a[::-1].copy()[::-1], lambda a: a.T.copy().T, lambda a: a.repeat(2, axis=-1)[..., ::2]):
+        others = [mg.asarray(make(mg.tensor(a).data)).requires_grad_() if is_input(a) and a.ndim else x for a, x in zip(arrays, tensors(mg, arrays))]
         ys2 = floating(flat(f(*others)))
         total(mg, ys2, vs).backward()
         for y, y2 in zip(ys, ys2, strict=True):
-            np.testing.assert_allclose(y2.detach().numpy(), y.detach().numpy(), rtol=rtol, atol=1e-13)
+            np.testing.assert_allclose(y2.detach().cpu().numpy(), y.detach().cpu().numpy(), rtol=rtol, atol=1e-13)
         for a, x, o in zip(arrays, xs, others, strict=True):
             if is_input(a) and x.grad is not None:
-                np.testing.assert_allclose(o.grad.numpy(), x.grad.numpy(), rtol=rtol * 10, atol=1e-12)
+                np.testing.assert_allclose(o.grad.cpu().numpy(), x.grad.cpu().numpy(), rtol=rtol * 10, atol=1e-12)
     wide = [a for a in arrays if isinstance(a, np.ndarray)]
     n = wide[0].shape[batch]
     if split and n > 1:
         cut = lambda a, part: np.take(a, part, axis=batch) if isinstance(a, np.ndarray) else a
         parts = [floating(flat(f(*tensors(mg, [cut(a, range(*p)) for a in arrays])))) for p in ((0, 1), (1, n))]
         for k, y in enumerate(ys):
-            whole = np.concatenate([p[k].detach().numpy() for p in parts], axis=batch)
-            np.testing.assert_allclose(whole, y.detach().numpy(), rtol=rtol, atol=1e-13)
+            whole = np.concatenate([p[k].detach().cpu().numpy() for p in parts], axis=batch)
+            np.testing.assert_allclose(whole, y.detach().cpu().numpy(), rtol=rtol, atol=1e-13)
     if empty:
         none = tensors(mg, [np.take(a, [], axis=batch) if isinstance(a, np.ndarray) else a for a in arrays])
         y0 = floating(flat(f(*none)))

@@ -51,9 +51,9 @@ def test_functions(name, data, seed, shape):
         raw = numbers(seed, shape)
         x, t = mg.tensor(raw, requires_grad=True), torch.tensor(raw, requires_grad=True)
         F.hardsigmoid(x).sum().backward(), TF.hardsigmoid(t).sum().backward()
-        np.testing.assert_allclose(F.hardsigmoid(x).detach().numpy(), TF.hardsigmoid(t).detach().numpy(), rtol=1e-12)
-        np.testing.assert_allclose(x.grad.numpy(), t.grad.numpy(), rtol=4e-8)
-        np.testing.assert_array_equal(x.grad.numpy(), np.where(abs(raw) < 3, 1 / 6, 0))
+        np.testing.assert_allclose(F.hardsigmoid(x).detach().cpu().numpy(), TF.hardsigmoid(t).detach().numpy(), rtol=1e-12)
+        np.testing.assert_allclose(x.grad.cpu().numpy(), t.grad.cpu().numpy(), rtol=4e-8)
+        np.testing.assert_array_equal(x.grad.cpu().numpy(), np.where(abs(raw) < 3, 1 / 6, 0))
         return
     agree(lambda x: getattr(F, name)(x, **how), lambda x: getattr(TF, name)(x, **how), numbers(seed, shape))
 
@@ -69,13 +69,13 @@ def test_kinks_and_huge_inputs(name):
         t = mg.tensor(x, dtype=dtype, requires_grad=True)
         y = f(t)
         y.sum().backward()
-        assert np.isfinite(y.detach().numpy()).all() and np.isfinite(t.grad.numpy()).all()
+        assert np.isfinite(y.detach().cpu().numpy()).all() and np.isfinite(t.grad.cpu().numpy()).all()
 
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_nan_stays_nan(name):
     how = {"threshold": {"threshold": 0.5, "value": 7.0}}.get(name, {})
-    assert np.isnan(getattr(F, name)(mg.tensor([np.nan]), **how).numpy()).all()
+    assert np.isnan(getattr(F, name)(mg.tensor([np.nan]), **how).cpu().numpy()).all()
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -90,8 +90,8 @@ def test_sigmoid_and_tanh_by_hand():
     s = F.sigmoid(x)
     s.sum().backward()
     assert s[0].item() == 0.5 and x.grad[0].item() == 0.25
-    np.testing.assert_allclose(x.grad.numpy(), (s * (1 - s)).detach().numpy(), rtol=1e-15)
-    np.testing.assert_allclose(F.tanh(x).detach().numpy(), (2 * F.sigmoid(2 * x) - 1).detach().numpy(), rtol=1e-14, atol=1e-16)
+    np.testing.assert_allclose(x.grad.cpu().numpy(), (s * (1 - s)).detach().cpu().numpy(), rtol=1e-15)
+    np.testing.assert_allclose(F.tanh(x).detach().cpu().numpy(), (2 * F.sigmoid(2 * x) - 1).detach().cpu().numpy(), rtol=1e-14, atol=1e-16)
 
 
 # ---------------------------------------------------------------- in place
@@ -124,18 +124,18 @@ def test_in_place_is_done(name, data, seed):
 def test_in_place_on_constants_and_leaves(name):
     how = {"threshold": {"threshold": 0.5, "value": 7.0}}.get(name, {})
     raw = numbers(1, (3, 4))
-    wanted = getattr(F, name)(mg.tensor(raw), **how).numpy()
+    wanted = getattr(F, name)(mg.tensor(raw), **how).cpu().numpy()
     for call in ways(name):
         x = mg.tensor(raw)
         view = x[1:]
         assert call(F, x, **how) is x
-        np.testing.assert_array_equal(x.numpy(), wanted)
-        np.testing.assert_array_equal(view.numpy(), wanted[1:])  # written in memory: views see it
+        np.testing.assert_array_equal(x.cpu().numpy(), wanted)
+        np.testing.assert_array_equal(view.cpu().numpy(), wanted[1:])  # written in memory: views see it
         both_reject(lambda: call(F, mg.tensor(raw, requires_grad=True), **how), lambda: call(TF, torch.tensor(raw, requires_grad=True), **how))
         leaf = mg.tensor(raw, requires_grad=True)
         with mg.no_grad():
             call(F, leaf, **how)
-        np.testing.assert_array_equal(leaf.detach().numpy(), wanted)
+        np.testing.assert_array_equal(leaf.detach().cpu().numpy(), wanted)
 
 
 def test_a_computed_tensor_may_be_overwritten_where_pytorch_cannot():
@@ -144,7 +144,7 @@ def test_a_computed_tensor_may_be_overwritten_where_pytorch_cannot():
     y = mg.exp(x)
     F.threshold_(y, 1.0, 0.0)
     y.sum().backward()
-    np.testing.assert_allclose(x.grad.numpy(), [0.0, np.e], rtol=1e-6)
+    np.testing.assert_allclose(x.grad.cpu().numpy(), [0.0, np.e], rtol=1e-6)
 
 
 def test_in_place_after_the_input_was_saved_is_an_error_not_a_wrong_gradient():
@@ -168,14 +168,14 @@ def test_rrelu_in_training():
     x = mg.tensor(-np.ones(20000), requires_grad=True)
     y = F.rrelu(x, 0.2, 0.6, training=True)
     y.sum().backward()
-    slopes = -y.detach().numpy()
-    np.testing.assert_array_equal(x.grad.numpy(), slopes)
+    slopes = -y.detach().cpu().numpy()
+    np.testing.assert_array_equal(x.grad.cpu().numpy(), slopes)
     assert slopes.min() >= 0.2 and slopes.max() < 0.6
     assert abs(slopes.mean() - 0.4) < 4 * 0.4 / np.sqrt(12 * 20000)
     assert abs(slopes.std() - 0.4 / np.sqrt(12)) < 0.002
     layer = nn.RReLU(0.2, 0.6)
-    assert len(np.unique(layer(x).detach().numpy())) > 1000
-    assert np.unique(layer.eval()(x).detach().numpy()).tolist() == [-0.4]
+    assert len(np.unique(layer(x).detach().cpu().numpy())) > 1000
+    assert np.unique(layer.eval()(x).detach().cpu().numpy()).tolist() == [-0.4]
     assert F.rrelu(mg.tensor([2.0]), training=True).tolist() == [2.0]
     agree(lambda x: F.rrelu(x, 0.3, 0.3, True), lambda x: TF.rrelu(x, 0.3, 0.3, True), numbers(0, (3, 4)), float32=False)
 
@@ -185,20 +185,20 @@ def test_gumbel_softmax():
     mg.manual_seed(0)
     logits = np.log([0.1, 0.2, 0.7])
     drawn = F.gumbel_softmax(mg.tensor(np.tile(logits, (30000, 1))), tau=0.7, hard=True)
-    assert drawn.dtype == np.float64 and set(np.round(np.unique(drawn.numpy()), 12)) == {0.0, 1.0}
-    np.testing.assert_allclose(drawn.numpy().mean(0), [0.1, 0.2, 0.7], atol=4 * 0.5 / np.sqrt(30000))
+    assert drawn.dtype == np.float64 and set(np.round(np.unique(drawn.cpu().numpy()), 12)) == {0.0, 1.0}
+    np.testing.assert_allclose(drawn.cpu().numpy().mean(0), [0.1, 0.2, 0.7], atol=4 * 0.5 / np.sqrt(30000))
     grads = []
     for hard in (False, True):
         mg.manual_seed(1)
         x = mg.tensor(numbers(3, (4, 5)), requires_grad=True)
         y = F.gumbel_softmax(x, 0.5, hard, dim=0)
-        np.testing.assert_allclose(y.detach().numpy().sum(0), 1.0, rtol=1e-12)
+        np.testing.assert_allclose(y.detach().cpu().numpy().sum(0), 1.0, rtol=1e-12)
         (y * mg.tensor(numbers(4, (4, 5)))).sum().backward()
-        grads.append(x.grad.numpy())
+        grads.append(x.grad.cpu().numpy())
     np.testing.assert_array_equal(*grads)
     assert F.gumbel_softmax(mg.ones(2, 3)).dtype == np.float32
     cold = F.gumbel_softmax(mg.tensor(numbers(0, (6,))), tau=1e-3)
-    assert cold.numpy().max() > 0.99
+    assert cold.cpu().numpy().max() > 0.99
     with pytest.raises(ValueError, match="eps has no effect"):
         F.gumbel_softmax(mg.ones(3), eps=1e-5)
 
@@ -228,7 +228,7 @@ def test_the_implied_axis_is_pytorchs_and_warned_of(ndim):
         assert told[0].filename == __file__  # the caller is blamed, not the library
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            np.testing.assert_allclose(y.numpy(), getattr(torch.nn, name)()(torch.tensor(x)).numpy(), rtol=1e-12)
+            np.testing.assert_allclose(y.cpu().numpy(), getattr(torch.nn, name)()(torch.tensor(x)).numpy(), rtol=1e-12)
     with pytest.warns(UserWarning) as told:
         F.softmax(mg.tensor(x))
     assert told[0].filename == __file__
@@ -242,7 +242,7 @@ def test_softmax_of_huge_scores(size):
             assert f(x, 0).tolist() == wanted
         y = F.log_softmax(x, 0)
         y[0].backward()
-        assert np.isfinite(y.detach().numpy()).all() and np.isfinite(x.grad.numpy()).all()
+        assert np.isfinite(y.detach().cpu().numpy()).all() and np.isfinite(x.grad.cpu().numpy()).all()
 
 
 @given(seed=seeds, shape=st.lists(st.integers(1, 3), min_size=1, max_size=4).map(tuple), dim=st.integers(-4, 3))

@@ -157,6 +157,7 @@ def test_a_change_before_the_op_or_of_what_is_not_saved_is_fine():
     assert x.grad.tolist() == [2.0, 2.0]
 
 
+@pytest.mark.cpu  # NumPy's arrays can be locked, CuPy's cannot
 def test_a_computed_tensors_data_is_read_only():
     y = leaf(1.0, 2.0).exp()
     with pytest.raises(ValueError, match="read-only"):
@@ -305,6 +306,7 @@ def test_a_plain_op_must_return_the_exact_shape():
         del REGISTRY["shrinks"]
 
 
+@pytest.mark.cpu
 def test_a_kernel_takes_the_job_declines_it_or_is_turned_off():
     exp = REGISTRY["exp"]
     exp.kernels["cpu"] = lambda x: x * 0 + 42.0 if x.size == 2 else NotImplemented
@@ -364,7 +366,7 @@ def test_checkpoint_gives_the_same_gradients_and_saves_less():
     assert not any(isinstance(v, np.ndarray) and v is w.data for v in y.node.saved)
     found = mg.grad(y.sum(), [x, w])
     for a, b in zip(plain, found, strict=True):
-        np.testing.assert_array_equal(a.numpy(), b.numpy())
+        np.testing.assert_array_equal(a.cpu().numpy(), b.cpu().numpy())
     assert y.node.inputs[0].op.name == "checkpoint"
 
 
@@ -376,6 +378,7 @@ def test_checkpoint_needs_one_tensor():
 # ---------------------------------------------------------------- lifetime and depth
 
 
+@pytest.mark.cpu  # tracemalloc sees NumPy's memory
 def test_memory_dies_with_the_last_name_without_the_collector():
     gc.disable()
     try:

@@ -26,9 +26,9 @@ def test_setting_any_basic_index_is_numpys_and_cuts_the_gradient(data):
     y[index] = v
     wanted, inside = a.copy(), np.ones_like(a)
     wanted[index], inside[index] = 2.5, 0.0
-    np.testing.assert_array_equal(y.detach().numpy(), wanted)
+    np.testing.assert_array_equal(y.detach().cpu().numpy(), wanted)
     y.sum().backward()
-    np.testing.assert_array_equal(x.grad.numpy(), inside)
+    np.testing.assert_array_equal(x.grad.cpu().numpy(), inside)
     assert v.grad.item() == a.size - inside.sum()
 
 
@@ -51,14 +51,14 @@ def test_mixed_indices_follow_numpys_axis_rules_at_both_orders(index):
     key = np.array(index) if isinstance(index, list) else index
     x = leaf(a)
     y = x[index]
-    np.testing.assert_array_equal(y.detach().numpy(), a[key])
+    np.testing.assert_array_equal(y.detach().cpu().numpy(), a[key])
     (g,) = mg.grad((y**3).sum(), [x], create_graph=True)
     (gg,) = mg.grad((g * g).sum(), [x])
     count, taken = np.zeros_like(a), np.zeros_like(a)
     np.add.at(count, key, 1.0)
     np.add.at(taken, key, 3 * a[key] ** 2)
-    np.testing.assert_allclose(g.detach().numpy(), taken, rtol=1e-14)
-    np.testing.assert_allclose(gg.numpy(), 2 * (3 * count * a**2) * (6 * count * a), rtol=1e-12)
+    np.testing.assert_allclose(g.detach().cpu().numpy(), taken, rtol=1e-14)
+    np.testing.assert_allclose(gg.cpu().numpy(), 2 * (3 * count * a**2) * (6 * count * a), rtol=1e-12)
 
 
 def test_a_tensor_is_an_index_and_gets_no_gradient():
@@ -72,7 +72,7 @@ def test_a_tensor_is_an_index_and_gets_no_gradient():
 def test_take(axis):
     x = leaf(A)
     y = mg.take(x, [2, 0, -1], axis)
-    np.testing.assert_array_equal(y.detach().numpy(), np.take(A, [2, 0, -1], axis))
+    np.testing.assert_array_equal(y.detach().cpu().numpy(), np.take(A, [2, 0, -1], axis))
     y.sum().backward()
     assert x.grad.sum().item() == y.size
 
@@ -83,7 +83,7 @@ def test_take(axis):
 def test_take_along_axis_broadcasts_as_numpys(index, axis):
     x, index = leaf(A), np.array(index)
     y = mg.take_along_axis(x, index, axis)
-    np.testing.assert_array_equal(y.detach().numpy(), np.take_along_axis(A, index, axis))
+    np.testing.assert_array_equal(y.detach().cpu().numpy(), np.take_along_axis(A, index, axis))
     y.sum().backward()
     assert x.grad.sum().item() == y.size
 
@@ -99,7 +99,7 @@ def test_gather_and_scatter_add_follow_their_definitions():
             place = (index[i, j], j) if dim == 0 else (i, index[i, j])
             assert y[i, j].item() == A[place]
             wanted[place] += src[i, j].item()
-        np.testing.assert_allclose(z.detach().numpy(), wanted, rtol=1e-13)
+        np.testing.assert_allclose(z.detach().cpu().numpy(), wanted, rtol=1e-13)
         z.sum().backward()
         assert x.grad.tolist() == np.ones_like(A).tolist()
         assert src.grad.tolist() == [[1.0] * 3, [1.0] * 3, [0.0] * 3]  # the index has two rows
@@ -117,7 +117,7 @@ def test_masks():
     x = leaf(A)
     mask = mg.tensor(A % 2 == 0)
     y = mg.masked_fill(x, mask, -1.0)
-    np.testing.assert_array_equal(y.detach().numpy(), np.where(A % 2 == 0, -1.0, A))
+    np.testing.assert_array_equal(y.detach().cpu().numpy(), np.where(A % 2 == 0, -1.0, A))
     (y + mg.where(mask, x, 0.0)).sum().backward()
     assert x.grad.tolist() == np.ones_like(A).tolist()
     for ours, theirs in zip(mg.nonzero(mg.tensor(A > 7)), (A > 7).nonzero(), strict=True):
@@ -129,7 +129,7 @@ MISTAKES = [
     (lambda: mg.take_along_axis(leaf(A), [0], 0), ValueError, "expected 2 axes of indices"),
     (lambda: mg.gather(leaf(A), 2, [[0]]), ValueError, r"gather: expected an axis in \[-2, 1\]"),
     (lambda: mg.gather(leaf(A), 0, [[0.5]]), TypeError, "gather: expected integer indices, got float64"),
-    (lambda: mg.gather(leaf(A), 0, [[3]]), IndexError, "out of bounds"),
+    (lambda: mg.gather(leaf(A), 0, [[3]]), IndexError, "out of (bounds|range)"),
     (lambda: mg.scatter_add(leaf(A), 0, [[0, 1]], mg.ones(1, 1)), ValueError, "at least as long as index"),
     (lambda: mg.zeros(3).__setitem__(slice(2), mg.ones(3)), ValueError, "setitem"),
     (lambda: mg.zeros(3).__setitem__(7, 1.0), IndexError, "setitem: index 7 is out of bounds"),

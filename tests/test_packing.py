@@ -22,7 +22,7 @@ def numbers(*shape):
 
 
 def values(t):
-    return None if t is None else t.detach().numpy().tolist()
+    return None if t is None else t.detach().cpu().numpy().tolist()
 
 
 @few
@@ -58,7 +58,7 @@ def test_there_and_back(lengths, rest, batch_first, enforce_sorted, spare, paddi
 
     agree(run(ours), run(theirs), *sequences)
     back = ours.unpack_sequence(ours.pack_sequence([mg.tensor(s) for s in sequences], enforce_sorted))
-    assert all(np.array_equal(a, b.numpy()) for a, b in zip(sequences, back, strict=True))
+    assert all(np.array_equal(a, b.cpu().numpy()) for a, b in zip(sequences, back, strict=True))
 
 
 @few
@@ -90,7 +90,7 @@ def test_a_packed_sequence_is_a_tuple_with_names():
     assert data is packed.data and batch_sizes is packed.batch_sizes and order is packed.sorted_indices and back is packed.unsorted_indices
     assert packed._fields == ("data", "batch_sizes", "sorted_indices", "unsorted_indices")
     assert repr(packed).startswith("PackedSequence(data=tensor(")
-    assert packed.to("float32") is packed and packed.cpu() is packed and not packed.is_cuda
+    assert packed.to("float32") is packed and packed.to(data.device) is packed and packed.is_cuda == (data.device.kind == "cuda")
     kinds = {"double": "float64", "half": "float16", "long": "int64", "int": "int32", "short": "int16", "char": "int8", "byte": "uint8"}
     for name, dtype in kinds.items():
         other = getattr(packed, name)()

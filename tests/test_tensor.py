@@ -69,6 +69,7 @@ def test_bfloat16_is_told_by_its_name():
     assert mg.is_float(np.dtype("float16"))
 
 
+@pytest.mark.cpu
 def test_repr_shows_what_matters():
     assert repr(mg.tensor([1.0, 2.5])) == "tensor([1. , 2.5])"
     assert repr(mg.tensor(1.0, requires_grad=True)) == "tensor(1., requires_grad=True)"
@@ -90,12 +91,12 @@ def test_indexing_and_its_gradient_are_numpys(index):
     a = np.arange(36.0).reshape(3, 3, 4)
     x = mg.tensor(a, requires_grad=True)
     y = x[index]
-    np.testing.assert_array_equal(y.detach().numpy(), a[index])
+    np.testing.assert_array_equal(y.detach().cpu().numpy(), a[index])
     v = np.random.default_rng(0).normal(size=y.shape)
     y.backward(mg.tensor(v))
     wanted = np.zeros_like(a)
     np.add.at(wanted, index if not isinstance(index, list) else np.array(index), v)
-    np.testing.assert_allclose(x.grad.numpy(), wanted, rtol=1e-15)
+    np.testing.assert_allclose(x.grad.cpu().numpy(), wanted, rtol=1e-15)
 
 
 @settings(max_examples=60, deadline=None)
@@ -105,11 +106,11 @@ def test_any_basic_index(data):
     index = data.draw(hnp.basic_indices(a.shape, allow_newaxis=True))
     x = mg.tensor(a, requires_grad=True)
     y = x[index]
-    np.testing.assert_array_equal(y.detach().numpy(), a[index])
+    np.testing.assert_array_equal(y.detach().cpu().numpy(), a[index])
     y.sum().backward()
     wanted = np.zeros_like(a)
     wanted[index] = 1.0
-    np.testing.assert_array_equal(x.grad.numpy(), wanted)
+    np.testing.assert_array_equal(x.grad.cpu().numpy(), wanted)
 
 
 @settings(max_examples=60, deadline=None)
@@ -122,11 +123,11 @@ def test_any_integer_or_boolean_index(data):
     )
     x = mg.tensor(a, requires_grad=True)
     y = x[mg.tensor(index)] if mask else x[index]
-    np.testing.assert_array_equal(y.detach().numpy(), a[index])
+    np.testing.assert_array_equal(y.detach().cpu().numpy(), a[index])
     y.sum().backward()
     wanted = np.zeros_like(a)
     np.add.at(wanted, index, 1.0)
-    np.testing.assert_array_equal(x.grad.numpy(), wanted)
+    np.testing.assert_array_equal(x.grad.cpu().numpy(), wanted)
 
 
 def test_a_float_as_an_index_is_a_type_error_and_out_of_range_is_told():
@@ -135,13 +136,14 @@ def test_a_float_as_an_index_is_a_type_error_and_out_of_range_is_told():
         x[mg.tensor([0.0, 1.0])]
     with pytest.raises(IndexError, match="index 5 is out of bounds for axis 1 with size 3"):
         x[:, 5]
-    with pytest.raises(IndexError, match="out of bounds for axis 0 with size 2"):
+    with pytest.raises(IndexError, match=r"out of (bounds|range) for axis 0 (with|of) size 2"):
         x[[0, 2]]
 
 
 # ---------------------------------------------------------------- NumPy's protocols
 
 
+@pytest.mark.cpu  # NumPy's functions take no arrays of a GPU
 def test_numpy_functions_give_tensors_with_gradients():
     x = mg.tensor(np.array([[1.0, 2.0], [3.0, 4.0]]), requires_grad=True)
     calls = [
@@ -154,11 +156,12 @@ def test_numpy_functions_give_tensors_with_gradients():
     for f in calls:
         y = f(x)
         assert isinstance(y, mg.Tensor) and y.requires_grad
-        np.testing.assert_allclose(y.detach().numpy(), np.asarray(f(x.detach().numpy())), rtol=1e-14)
+        np.testing.assert_allclose(y.detach().cpu().numpy(), np.asarray(f(x.detach().cpu().numpy())), rtol=1e-14)
     (g,) = mg.grad(np.tanh(x).sum(), [x])
-    np.testing.assert_allclose(g.numpy(), 1 - np.tanh(x.detach().numpy()) ** 2)
+    np.testing.assert_allclose(g.cpu().numpy(), 1 - np.tanh(x.detach().cpu().numpy()) ** 2)
 
 
+@pytest.mark.cpu
 def test_what_numpy_functions_cannot_do_is_said():
     x = mg.ones(2, requires_grad=True)
     with pytest.raises(TypeError, match=r"np.fft: no gradient is known"):
@@ -166,7 +169,7 @@ def test_what_numpy_functions_cannot_do_is_said():
     with pytest.raises(TypeError, match="out= would overwrite"):
         np.add(x, 1.0, out=np.zeros(2))
     with pytest.raises(ValueError, match=r"requires grad; call detach\(\)"):
-        x.numpy()
+        x.cpu().numpy()
     assert np.asarray(x).tolist() == [1.0, 1.0]
 
 
@@ -190,18 +193,18 @@ def test_broadcasting_arithmetic(shapes, sign, seed):
         "/": lambda p, q: p / q,
     }[sign]
     z = act(x, y)
-    np.testing.assert_array_equal(z.detach().numpy(), act(a, b))
+    np.testing.assert_array_equal(z.detach().cpu().numpy(), act(a, b))
     z.sum().backward()
     assert x.grad.shape == a.shape and y.grad.shape == b.shape
     total = {
-        "+": np.ones_like(z.detach().numpy()),
+        "+": np.ones_like(z.detach().cpu().numpy()),
         "-": np.ones(z.shape),
         "*": b + 0 * act(a, b),
         "/": 1 / b + 0 * act(a, b),
     }[sign]
     lead = total.ndim - a.ndim
     stretched = (*range(lead), *[i + lead for i, n in enumerate(a.shape) if n == 1])
-    np.testing.assert_allclose(x.grad.numpy(), total.sum(axis=stretched).reshape(a.shape), rtol=1e-12)
+    np.testing.assert_allclose(x.grad.cpu().numpy(), total.sum(axis=stretched).reshape(a.shape), rtol=1e-12)
 
 
 def test_operators_comparisons_and_reflections():
@@ -219,7 +222,7 @@ def test_operators_comparisons_and_reflections():
         lambda t: ~(t >= 0.5),
         lambda t: t != 3.0,
     ):
-        np.testing.assert_array_equal(f(x).numpy(), f(a))
+        np.testing.assert_array_equal(f(x).cpu().numpy(), f(a))
     assert (x == x).all() and bool((x > -9).any()) and 0.5 in x and len(x) == 3
     assert [t.item() for t in x] == a.tolist()
     assert {x: 1}[x] == 1  # hashed by identity

@@ -146,9 +146,10 @@ def test_order_two_and_pytorchs_inference_path():
     modules_agree(*stacks, *draw(0, (2, 3, 4)))
 
 
+@pytest.mark.cpu  # on a GPU nobody looks: that would wait for it
 def test_the_causal_mask_is_found_by_itself():
     mask = nn.Transformer.generate_square_subsequent_mask(4)
-    assert (mask.numpy() == torch.nn.Transformer.generate_square_subsequent_mask(4).numpy()).all() and mask.dtype == np.float32
+    assert (mask.cpu().numpy() == torch.nn.Transformer.generate_square_subsequent_mask(4).numpy()).all() and mask.dtype == np.float32
     assert nn.Transformer.generate_square_subsequent_mask(2, dtype="float64").dtype == np.float64
     seen = []
 
@@ -169,7 +170,7 @@ def test_copies_begin_alike_and_are_their_own():
     stack = nn.TransformerEncoder(layer, 2)
     first, second = (dict(m.named_parameters()) for m in stack.layers)
     for name, p in layer.named_parameters():
-        assert (first[name].detach().numpy() == p.detach().numpy()).all()
+        assert (first[name].detach().cpu().numpy() == p.detach().cpu().numpy()).all()
         assert len({id(q) for q in (p, first[name], second[name])}) == 3
     assert sum(1 for _ in stack.parameters()) == 2 * sum(1 for _ in layer.parameters())
     again = copy.deepcopy(stack)
@@ -183,10 +184,10 @@ def test_transformer_begins_as_pytorchs():
     for name, p in model.named_parameters():
         if p.ndim > 1:
             bound = np.sqrt(6 / sum(p.shape))
-            assert 0.9 * bound < np.abs(p.detach().numpy()).max() <= bound, name
+            assert 0.9 * bound < np.abs(p.detach().cpu().numpy()).max() <= bound, name
         elif "in_proj_bias" in name or "out_proj.bias" in name:
-            assert (p.detach().numpy() == 0).all(), name
-    assert (nn.MultiheadAttention(8, 2).in_proj_bias.detach().numpy() == 0).all()
+            assert (p.detach().cpu().numpy() == 0).all(), name
+    assert (nn.MultiheadAttention(8, 2).in_proj_bias.detach().cpu().numpy() == 0).all()
 
 
 def test_custom_stacks():
@@ -199,14 +200,14 @@ def test_custom_stacks():
             return tgt + memory
 
     model = nn.Transformer(2, 1, custom_encoder=Double(), custom_decoder=Take())
-    assert (model(mg.ones(3, 1, 2), mg.ones(3, 1, 2)).numpy() == 3).all()
+    assert (model(mg.ones(3, 1, 2), mg.ones(3, 1, 2)).cpu().numpy() == 3).all()
 
 
 def test_dropout_in_training_only():
     layer, x = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.5), mg.randn(5, 2, 4)
-    assert (layer(x).detach().numpy() != layer(x).detach().numpy()).any()
+    assert (layer(x).detach().cpu().numpy() != layer(x).detach().cpu().numpy()).any()
     layer.eval()
-    assert (layer(x).detach().numpy() == layer(x).detach().numpy()).all()
+    assert (layer(x).detach().cpu().numpy() == layer(x).detach().cpu().numpy()).all()
 
 
 def test_transformers_refuse_what_pytorch_refuses():
@@ -234,25 +235,25 @@ def test_no_gradient_from_the_future_through_a_whole_encoder():
     encoder = nn.TransformerEncoder(layer, 3).double()
     x = mg.tensor(draw(0, (1, 5, 4))[0], requires_grad=True)
     encoder(x, nn.Transformer.generate_square_subsequent_mask(5))[:, 2].square().sum().backward()
-    assert (x.grad.numpy()[:, 3:] == 0).all() and (x.grad.numpy()[:, :3] != 0).all()
+    assert (x.grad.cpu().numpy()[:, 3:] == 0).all() and (x.grad.cpu().numpy()[:, :3] != 0).all()
 
 
 def test_without_positions_an_encoder_permutes_with_its_input():
     encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True), 2).double()
     x, order = mg.tensor(draw(0, (2, 5, 4))[0]), [4, 2, 0, 1, 3]
-    y = encoder(x).detach().numpy()
-    np.testing.assert_allclose(encoder(x[:, order]).detach().numpy(), y[:, order], rtol=1e-10, atol=1e-12)
+    y = encoder(x).detach().cpu().numpy()
+    np.testing.assert_allclose(encoder(x[:, order]).detach().cpu().numpy(), y[:, order], rtol=1e-10, atol=1e-12)
     placed = nn.SinusoidalPositions(4)
-    y = encoder(placed(x)).detach().numpy()
-    assert np.abs(encoder(placed(x[:, order])).detach().numpy() - y[:, order]).max() > 1e-3
+    y = encoder(placed(x)).detach().cpu().numpy()
+    assert np.abs(encoder(placed(x[:, order])).detach().cpu().numpy() - y[:, order]).max() > 1e-3
 
 
 def test_padding_changes_nothing_for_the_others():
     encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True), 2).double()
     x, junk = (mg.tensor(a) for a in draw(0, (1, 3, 4), (1, 2, 4)))
     padding = mg.tensor(np.array([[False] * 3 + [True] * 2]))
-    y = encoder(mg.concatenate([x, junk], 1), src_key_padding_mask=padding).detach().numpy()
-    np.testing.assert_allclose(y[:, :3], encoder(x).detach().numpy(), rtol=1e-12)
+    y = encoder(mg.concatenate([x, junk], 1), src_key_padding_mask=padding).detach().cpu().numpy()
+    np.testing.assert_allclose(y[:, :3], encoder(x).detach().cpu().numpy(), rtol=1e-12)
 
 
 # ---------------------------------------------------------------- positions
@@ -262,14 +263,14 @@ def test_padding_changes_nothing_for_the_others():
 def test_sinusoidal_positions_are_the_formula(first):
     x = mg.tensor(draw(0, (2, 7, 6) if first else (7, 2, 6))[0])
     table = np.array([[[np.sin, np.cos][j % 2](t / 10000 ** (2 * (j // 2) / 6)) for j in range(6)] for t in range(7)])
-    wanted = x.numpy() + (table if first else table[:, None])
-    np.testing.assert_allclose(nn.SinusoidalPositions(6, batch_first=first)(x).numpy(), wanted, rtol=1e-13)
+    wanted = x.cpu().numpy() + (table if first else table[:, None])
+    np.testing.assert_allclose(nn.SinusoidalPositions(6, batch_first=first)(x).cpu().numpy(), wanted, rtol=1e-13)
     assert not list(nn.SinusoidalPositions(6).state_dict())
 
 
 def test_sinusoidal_positions_turn_by_a_fixed_rotation():
     """PE[t + s] is a rotation of PE[t] that depends on s alone (Vaswani et al. 2017, section 3.5)."""
-    table = nn.SinusoidalPositions(4)(mg.zeros(50, 4, dtype="float64")).numpy()
+    table = nn.SinusoidalPositions(4)(mg.zeros(50, 4, dtype="float64")).cpu().numpy()
     products = [table[t] @ table[t + 5] for t in range(45)]
     np.testing.assert_allclose(products, products[0], rtol=1e-12)
 
@@ -277,11 +278,11 @@ def test_sinusoidal_positions_turn_by_a_fixed_rotation():
 def test_learned_positions():
     for first, shape in ((True, (2, 3, 4)), (False, (3, 2, 4))):
         layer = nn.LearnedPositions(5, 4, batch_first=first)
-        rows = layer.weight.detach().numpy()[:3]
+        rows = layer.weight.detach().cpu().numpy()[:3]
         y = layer(mg.zeros(*shape))
-        assert (y.detach().numpy() == (rows if first else rows[:, None])).all()
+        assert (y.detach().cpu().numpy() == (rows if first else rows[:, None])).all()
         y.sum().backward()
-        assert (layer.weight.grad.numpy() == np.array([2, 2, 2, 0, 0])[:, None]).all()
+        assert (layer.weight.grad.cpu().numpy() == np.array([2, 2, 2, 0, 0])[:, None]).all()
     with pytest.raises(ValueError, match="max_length=5 positions, got 6"):
         layer(mg.zeros(6, 2, 4))
 
@@ -294,8 +295,8 @@ def test_rotary_positions_turn_pairs(interleaved):
     z = z * np.exp(1j * np.arange(2, 9)[:, None] * 100.0 ** (-np.arange(3) * 2 / 6))
     wanted = np.stack([z.real, z.imag], -1).reshape(x.shape) if interleaved else np.concatenate([z.real, z.imag], -1)
     q, k = layer(mg.tensor(x), mg.tensor(2 * x), offset=2)
-    np.testing.assert_allclose(q.numpy(), wanted, rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(k.numpy(), 2 * wanted, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(q.cpu().numpy(), wanted, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(k.cpu().numpy(), 2 * wanted, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("interleaved", [True, False])
@@ -303,11 +304,11 @@ def test_rotary_scores_depend_on_the_distance_alone(interleaved):
     layer = nn.RotaryPositions(4, interleaved=interleaved)
     q, k = (mg.tensor(a, requires_grad=True) for a in draw(1, (5, 4), (5, 4)))
     here, there = (layer(q, k, offset=t) for t in (0, 1000))
-    np.testing.assert_allclose(attention(*here, k).detach().numpy(), attention(*there, k).detach().numpy(), rtol=1e-9)
+    np.testing.assert_allclose(attention(*here, k).detach().cpu().numpy(), attention(*there, k).detach().cpu().numpy(), rtol=1e-9)
     turned = layer.turn(q)
-    np.testing.assert_allclose(np.linalg.norm(turned.detach().numpy(), axis=-1), np.linalg.norm(q.detach().numpy(), axis=-1))
+    np.testing.assert_allclose(np.linalg.norm(turned.detach().cpu().numpy(), axis=-1), np.linalg.norm(q.detach().cpu().numpy(), axis=-1))
     turned.square().sum().backward()  # a rotation: the gradient of |x|^2 is 2 x
-    np.testing.assert_allclose(q.grad.numpy(), 2 * q.detach().numpy(), rtol=1e-12)
+    np.testing.assert_allclose(q.grad.cpu().numpy(), 2 * q.detach().cpu().numpy(), rtol=1e-12)
 
 
 def test_positions_keep_float32_and_refuse_bad_settings():
