@@ -92,7 +92,7 @@ def get_device_capability(device: Any = None) -> tuple[int, int]:
 
 def is_bf16_supported(including_emulation: bool = True) -> bool:
     """True if bfloat16 works here; without emulation, if the GPU's tensor cores know it (Ampere on)."""
-    if not gpu.cuda_is_available():
+    if not gpu.cuda_is_available() or not gpu.has_bfloat16():
         return False
     return including_emulation or get_device_capability()[0] >= 8
 

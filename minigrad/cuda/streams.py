@@ -20,7 +20,9 @@ class Stream:
     def __init__(self, device: Any = None, priority: int = 0) -> None:
         library, self.device_index = gpu.load_cupy(), number_of(device)
         with library.cuda.Device(self.device_index):
-            self.raw = library.cuda.Stream(non_blocking=True, priority=priority)
+            # CuPy 13 knows no priorities: it is a wish, as in CUDA.
+            given = {"priority": priority} if priority and gpu.version(library) >= 14 else {}
+            self.raw = library.cuda.Stream(non_blocking=True, **given)
 
     @classmethod
     def around(cls, raw: Any, device: int) -> Stream:

@@ -151,6 +151,7 @@ def to_device(array: Array, target: Device) -> Array:
     if target.kind == "cpu":
         return to_numpy(array)
     if here.kind == "cpu":
+        gpu.refuse_bfloat16(array.dtype)
         gpu.tell("h2d", "to_device", array.nbytes)
     return target.xp.array(array)
 
@@ -232,7 +233,7 @@ def matmul(xp: ModuleType, a: Array, b: Array, out: Array | None = None) -> Arra
     """
     if xp is not np:
         linalg = importlib.import_module("minigrad_kernels.cuda.linalg")
-        dtype = np.result_type(a, b) if a.dtype == b.dtype else np.result_type(np.float32, a.dtype, b.dtype)
+        dtype = a.dtype if a.dtype == b.dtype else np.result_type(np.float32, a.dtype, b.dtype)
         a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)
         if out is not None and out.size and a.size and out.dtype == dtype:
             return linalg.matmul_into(a, b, out)

@@ -110,6 +110,25 @@ def _prepare(cupy: ModuleType) -> None:
         cupy.cuda.set_allocator(_allocate)
 
 
+def version(cupy: ModuleType) -> int:
+    """CuPy's major version."""
+    return int(cupy.__version__.partition(".")[0])
+
+
+def has_bfloat16() -> bool:
+    """Whether CuPy computes with bfloat16: from 14 on, with a NumPy that can."""
+    return any("E" in types for types in load_cupy().add.types)
+
+
+def refuse_bfloat16(dtype: Any) -> None:
+    """TypeError for bfloat16 where CuPy would take it for memory only, and fail at the first sum."""
+    if dtype.char == "E" and not has_bfloat16():
+        raise TypeError(
+            f"device: 'bfloat16' on a GPU needs CuPy 14 and NumPy 2.1.2 (here: CuPy "
+            f"{load_cupy().__version__}, NumPy {np.__version__}); update them, or use float16"
+        )
+
+
 def library_of(name: str) -> ModuleType:
     """The part of CuPy that is a package of its own: cupyx."""
     return importlib.import_module(name)

@@ -14,6 +14,7 @@ import numpy as np
 
 from minigrad_kernels.layout import on_gpu
 
+from . import gpu
 from .backend import Array, is_float
 
 __all__: list[str] = []
@@ -22,14 +23,15 @@ SINGLE = np.dtype(np.float32)
 
 # Ops that only move numbers, or change their dtype: they have nothing to round.
 _MOVES = (
-    "argmax argmin argsort broadcast_to cast concatenate copy diagonal diagonal_adjoint flip identity im2col "
-    "pad_border pad_constant put reshape roll take_index transfer transpose tril triu window_take"
+    "argmax argmin broadcast_to cast concatenate copy diagonal diagonal_adjoint flip identity im2col "
+    "pad_border pad_constant put reshape roll take_index transfer transpose window_take"
 )
 MOVES = frozenset(_MOVES.split())
-# What CuPy computes in float32 and rounds once by itself.
+# What CuPy computes in float32 and rounds once by itself. Not its `where`, of which it makes tril and triu:
+# that knows no bfloat16 and would give float32; nor its sort, which refuses bfloat16.
 _EXACT = (
     "abs add div equal greater greater_equal isfinite isinf isnan less less_equal maximum minimum mul neg "
-    "not_equal square sub sum sum_to where"
+    "not_equal square sub sum sum_to"
 )
 ROUNDED_ONCE = frozenset(_EXACT.split())
 
@@ -52,10 +54,19 @@ def half_there(arrays: list) -> bool:
     return any(on_gpu(a) and is_half(a.dtype) for a in arrays)
 
 
+def rounded_once(name: str, arrays: list) -> bool:
+    """Whether CuPy does this op of 16-bit floats right itself. To it bfloat16 and a number are float32."""
+    if name not in ROUNDED_ONCE:
+        return False
+    return all(map(on_gpu, arrays)) or not any(on_gpu(a) and a.dtype.char == "E" for a in arrays)
+
+
 def narrowed(x: Array, dtype: Any) -> Array:
     """x in another dtype; beyond its range that is infinity, which is not worth a warning here."""
     if not is_half(dtype):
         return x.astype(dtype)
+    if on_gpu(x):
+        gpu.refuse_bfloat16(dtype)
     with np.errstate(over="ignore"):
         return x.astype(dtype)
 

@@ -231,7 +231,8 @@ class Generator:
 def _narrow(xp: Any, uniform: Array, dtype: np.dtype) -> Array:
     """float16 and bfloat16 round 1 - 2^-24 up to 1; keep such draws below it."""
     y = uniform.astype(dtype)
-    return xp.where(y >= 1, xp.full((), 1.0 - (2.0**-11 if dtype == np.float16 else 2.0**-8), dtype), y)
+    most = 1.0 - (2.0**-11 if dtype == np.float16 else 2.0**-8)
+    return xp.where(y >= 1, xp.full((), most, dtype), y).astype(dtype, copy=False)  # CuPy's gives float32
 
 
 default_generator = Generator()

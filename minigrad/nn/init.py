@@ -143,7 +143,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
     xp, g = xp_of(_raw(tensor)), _generator(generator)
     values = std * g.standard_normal(tensor.shape, np.float64, xp)
     order = xp.argsort(g.random(tensor.shape, np.float64, xp), axis=0)
-    xp.put_along_axis(values, order[: math.ceil(sparsity * tensor.shape[0])], 0.0, axis=0)
+    values[order[: math.ceil(sparsity * tensor.shape[0])], xp.arange(tensor.shape[1])] = 0.0
     return _write(tensor, values)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import backend
+from ..engine import backend, gpu
 from ..engine.backend import Device, as_dtype
 from ..engine.recording import effect
 from ..engine.tensor import NUMPY, Tensor, tensor, wrap
@@ -18,6 +18,8 @@ __all__ = [
 
 
 def _born(array: Any, requires_grad: bool) -> Tensor:
+    if not isinstance(array, np.ndarray):
+        gpu.refuse_bfloat16(array.dtype)
     t = wrap(array, None)
     return t.requires_grad_() if requires_grad else t
 

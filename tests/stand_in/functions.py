@@ -7,7 +7,7 @@ import numpy as np
 
 from .arrays import allocate, bare, call, ndarray, waits, write
 from .names import NAMES
-from .settings import ledger
+from .settings import ledger, older
 from .streams import current_stream, no_capture, submit
 
 __all__ = ["lookup"]
@@ -18,6 +18,9 @@ WAITS = set("nonzero flatnonzero argwhere unique extract bincount histogram comp
 PRODUCTS = set("matmul dot vdot inner tensordot einsum outer kron".split())
 KEEPS_ORDER = set("copy empty_like zeros_like ones_like full_like".split())
 REDUCTIONS = set("sum prod max min amax amin mean any all argmax argmin std var cumsum cumprod nansum nanmax nanmin".split())
+SINCE_14 = {"put_along_axis", "isdtype", "matrix_transpose", "permute_dims", "cumulative_sum", "cumulative_prod"}
+SORTS = set("sort argsort lexsort".split())
+CHOICES = set("where tril triu".split())
 NUMBERS = (bool, int, float, complex, np.generic)
 
 
@@ -62,6 +65,10 @@ def full_like(a, fill_value, dtype=None, order="K", subok=None, shape=None):
     return write("full", lambda a: np.copyto(a, value, casting="unsafe"), empty_like(a, dtype, order, shape=shape))
 
 
+def is_bfloat16(x):
+    return getattr(getattr(x, "dtype", None), "name", "") == "bfloat16"
+
+
 def _has_arrays(x):
     return isinstance(x, ndarray) or (isinstance(x, tuple | list) and any(_has_arrays(item) for item in x))
 
@@ -70,7 +77,7 @@ def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0):
     if _has_arrays(obj):
         return call("array", lambda x: np.array(x, dtype=dtype, order=order, ndmin=ndmin), (obj,), keep=True)
     host = np.array(obj, dtype=dtype, ndmin=ndmin)
-    if host.dtype.kind in "OSUM":
+    if host.dtype.kind in "OSUM" or (host.dtype.char == "E" and older(14)):
         raise ValueError(f"Unsupported dtype {host.dtype}")
     if not host.ndim:  # one number goes with the launch
         return full((), host[()], host.dtype)
@@ -140,6 +147,12 @@ class ufunc:
 
     def __repr__(self):
         return f"<ufunc '{self.name}'>"
+
+    @property
+    def types(self):
+        """As "ee->e"; "E" is bfloat16, which CuPy 13 does not have."""
+        letters = "?bBhHiIlLqQefd" if older(14) else "?bBhHiIlLqQeEfd"
+        return [f"{c * self.nin}->{c * self.nout}" for c in letters]
 
     def __call__(self, *args, out=None, dtype=None, where=None, casting=None):
         if self.__name__ == "matmul":
@@ -244,6 +257,10 @@ def lifted(name, f):
             waits(name)
         if name in PRODUCTS:
             _product(name, args)
+        if name in SORTS and any(is_bfloat16(x) for x in args):
+            raise NotImplementedError("Sorting arrays with dtype 'bfloat16' is not supported")
+        if name in CHOICES:  # no loop for bfloat16, whose numbers are found to fit into float32
+            args = [x.astype(np.float32) if is_bfloat16(x) else x for x in args]
         if name in REDUCTIONS:
             if args and not isinstance(args[0], ndarray):
                 raise TypeError(f"Argument 'a' has incorrect type (expected cupy.ndarray, got {type(args[0]).__name__})")
@@ -292,9 +309,15 @@ PARTS = {
 }
 
 
-@functools.cache
 def lookup(name):
     """What `cupy.name` is; AttributeError where CuPy has no such name."""
+    if name in SINCE_14 and older(14):
+        raise AttributeError(f"module 'cupy' has no attribute {name!r}")
+    return _found(name)
+
+
+@functools.cache
+def _found(name):
     if name in PARTS:
         return PARTS[name]
     if name in globals() and callable(globals()[name]) and (name in NAMES or name in ("from_dlpack", "get_array_module")):

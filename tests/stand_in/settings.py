@@ -63,5 +63,10 @@ class Ledger:
         return self.all("h2d", "d2h", "sync")
 
 
+def older(version):
+    """Whether a test has made this an older CuPy: monkeypatch.setattr(stand_in.cupy, "__version__", "13.6.0")."""
+    return int(sys.modules["cupy"].__version__.partition(".")[0]) < version if "cupy" in sys.modules else False
+
+
 settings = Settings()
 ledger = Ledger()

@@ -11,7 +11,7 @@ import weakref
 
 import numpy as np
 
-from .settings import ledger, settings
+from .settings import ledger, older, settings
 
 __all__ = ["CUDARuntimeError", "Device", "Event", "Graph", "Stream", "current_device", "current_stream", "no_capture", "submit"]
 
@@ -40,6 +40,8 @@ class Stream:
     _numbers = itertools.count(1)
 
     def __init__(self, null=False, non_blocking=False, ptds=False, priority=None):
+        if priority is not None and older(14):
+            raise TypeError("__init__() got an unexpected keyword argument 'priority'")
         self.ptr = 0 if null else next(Stream._numbers) * 4096
         self.non_blocking, self.capture, self.device_id = non_blocking, None, -1 if null else current_device()
         self.before = []

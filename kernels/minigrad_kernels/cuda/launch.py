@@ -93,10 +93,9 @@ class _Loaded:
 
     def __init__(self, lib: Any, file: str, expression: str) -> None:
         module = lib.RawModule(code=source(file), options=OPTIONS, name_expressions=(expression,))
-        self.function, self.shared = (
-            module.get_function(expression),
-            48 * 1024,
-        )  # what every card gives unasked
+        self.function = module.get_function(expression)
+        # What every card gives unasked: 48 KiB less the shared arrays of fixed size.
+        self.shared = self.function.max_dynamic_shared_size_bytes
 
     def __call__(self, grid: tuple, block: tuple, args: tuple, shared: int) -> None:
         if shared > self.shared:

@@ -1,0 +1,59 @@
+"""What CuPy 13.6 and 14.2 lack or do in their own way (read in their sources), as the stand-in has it."""
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+
+
+@pytest.fixture
+def older(stand_in, monkeypatch):
+    if not stand_in:
+        pytest.skip("needs the stand-in")
+    monkeypatch.setattr(stand_in.cupy, "__version__", "13.6.0")
+
+
+def bfloat16(*shape):
+    pytest.importorskip("ml_dtypes")
+    x = np.random.default_rng(0).standard_normal(shape).astype("f")
+    return mg.tensor(x).to("bfloat16")
+
+
+@pytest.mark.parametrize("f", [
+    lambda x: mg.where(x > 0, x, 0.0), lambda x: mg.tril(x), lambda x: mg.triu(x, 1), lambda x: mg.argsort(x, 0),
+    lambda x: mg.sort(x), lambda x: mg.maximum(x, 0.5), lambda x: 2.1 * x - 0.1, lambda x: 1.0 / x, lambda x: x > 0.1,
+])  # fmt: skip
+def test_what_cupy_gives_in_float32_stays_bfloat16(stand_in, f):
+    x = bfloat16(5, 5)
+    there, here = f(x.to("cuda")), f(x)
+    assert there.dtype == here.dtype
+    assert (there.cpu().numpy() == here.numpy()).all()
+
+
+def test_gradients_of_where_stay_bfloat16(stand_in):
+    x = bfloat16(7).to("cuda").requires_grad_()
+    with mg.reference_mode():
+        mg.where(x > 0, x, 0.0).sum().backward()
+        x.maximum(0.5).sum().backward()
+    assert x.grad.dtype == x.dtype
+
+
+def test_cupy_13_has_no_bfloat16(older):
+    x = bfloat16(3)
+    for make in (
+        lambda: x.to("cuda"), lambda: mg.zeros(3, dtype="bfloat16", device="cuda"),
+        lambda: mg.ones(3, device="cuda").to("bfloat16"),
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match="needs CuPy 14"):
+            make()
+    assert not mg.cuda.is_bf16_supported()
+
+
+def test_streams_of_cupy_13_have_no_priority(older):
+    with mg.cuda.stream(mg.cuda.Stream(priority=-1)):
+        assert (mg.ones(3, device="cuda") + 1).sum().item() == 6
+
+
+def test_sparse_numbers_with_cupy_13(older):
+    x = mg.nn.init.sparse_(mg.zeros(10, 3, device="cuda"), 0.25)
+    assert ((x == 0).sum(0).cpu().numpy() == 3).all()
