@@ -209,7 +209,7 @@ def test_nan_and_infinity_stay_where_they_fall(stand_in):
     assert np.isinf(y[1, 0]).tolist() == [False, False, True, True, True] and not y[2:].any()
 
 
-@pytest.mark.parametrize("tile", [kernels.TILES[0], kernels.TILES[4]])
+@pytest.mark.parametrize("tile", [kernels.TILES[0], kernels.TILES[3], kernels.TILES[4]])
 def test_tensor_cores(stand_in, monkeypatch, tile):
     monkeypatch.setattr(kernels, "_choice", lambda *sizes: (tile, 1))
     check_sizes((24, 11, 5, 4), (20, 11, 3, 3), settings_of(2, 1, 1), "float16")

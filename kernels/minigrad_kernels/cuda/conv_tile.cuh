@@ -1,13 +1,13 @@
 // A product of matrices by blocks, whose operands are fetched by any rule: the middle of every convolution here.
 //
 // A block of threads makes a tile of BM x BN sums. BK of the depth at a time, both operands are fetched into
-// shared memory as [depth][row] and [depth][column]; while one such pair is multiplied, the next is on its way
+// shared memory (a tile of rows, a tile of columns); while one such pair is multiplied, the next is on its way
 // from memory in registers. Each thread holds TM x TN sums (or its share of tensor-core fragments), so a number
 // fetched from shared memory is used many times.
 #include "common.cuh"
 #include "ptx.cuh"
 
-constexpr int BORDER = 8;  // numbers between the rows of a tile: neighbours in depth begin in other banks
+constexpr int BORDER = 8;  // numbers between the lines of a tile in shared memory: neighbours begin in other banks
 
 template <typename T, bool TENSOR, int ROWS, int COLUMNS, int DOWN, int ACROSS> struct Shape {
     using Number = T;
@@ -22,6 +22,15 @@ template <class S, typename T> __device__ inline T staged(T x) { return x; }
 template <class S> __device__ inline float staged(float x) { return S::tensor ? __uint_as_float(to_tf32(x)) : x; }
 #endif
 
+// W rows (or columns) by BK of the depth in shared memory. Depth first is what ordinary sums read 16 bytes of.
+template <class S, int W> struct alignas(16) ByDepth { typename S::Number at[S::BK][W + BORDER]; };
+
+// Lines first: 16-bit numbers that come along the depth stay as they come, and ldmatrix reads them as they are.
+template <class S, int W> struct alignas(16) ByLine { typename S::Number at[W][S::BK + BORDER]; };
+
+template <class S, int W, bool by_line> struct TileOf { using type = ByDepth<S, W>; };
+template <class S, int W> struct TileOf<S, W, true> { using type = ByLine<S, W>; };
+
 // ---- fetching
 
 // How threads share out a tile of W rows (or columns) by BK of the depth: each has LINES x STEPS packs of V numbers,
@@ -31,14 +40,18 @@ template <class S> __device__ inline float staged(float x) { return S::tensor ? 
 template <class S, int W, int V> struct AlongDepth {
     using T = typename S::Number;
     using Numbers = Pack<T, V>;
+    using Tile = typename TileOf<S, W, HAS_MMA && S::tensor && sizeof(T) == 2 && V == 8>::type;
     static constexpr int P = V > 1 ? 2 : 8, LINES = (W * P + S::THREADS - 1) / S::THREADS, STEPS = S::BK / (P * V);
 
     __device__ static int line(int i) { return threadIdx.x / P + i * (S::THREADS / P); }
     __device__ static int step(int j) { return (threadIdx.x % P + j * P) * V; }
-    __device__ static void put(T (&tile)[S::BK][W + BORDER], int i, int j, const Numbers& numbers) {
+    __device__ static void put(ByDepth<S, W>& tile, int i, int j, const Numbers& numbers) {
 #pragma unroll
         for (int v = 0; v < V; v++)
-            if (line(i) < W) tile[step(j) + v][line(i)] = staged<S>(numbers.at[v]);
+            if (line(i) < W) tile.at[step(j) + v][line(i)] = staged<S>(numbers.at[v]);
+    }
+    __device__ static void put(ByLine<S, W>& tile, int i, int j, const Numbers& numbers) {
+        if (line(i) < W) *reinterpret_cast<Numbers*>(&tile.at[line(i)][step(j)]) = numbers;
     }
 };
 
@@ -46,15 +59,16 @@ template <class S, int W, int V> struct AlongDepth {
 template <class S, int W, int V> struct AcrossLines {
     using T = typename S::Number;
     using Numbers = Pack<T, V>;
+    using Tile = ByDepth<S, W>;
     static constexpr int GROUPS = W / V, LINES = (GROUPS + S::THREADS - 1) / S::THREADS;
     static constexpr int DOWN = LINES > 1 ? 1 : S::THREADS / GROUPS, STEPS = (S::BK + DOWN - 1) / DOWN;
 
     __device__ static int line(int i) { return (threadIdx.x % GROUPS + i * S::THREADS) * V; }
     __device__ static int step(int j) { return (LINES > 1 ? 0 : threadIdx.x / GROUPS) + j * DOWN; }
-    __device__ static void put(T (&tile)[S::BK][W + BORDER], int i, int j, Numbers numbers) {
+    __device__ static void put(Tile& tile, int i, int j, Numbers numbers) {
 #pragma unroll
         for (int v = 0; v < V; v++) numbers.at[v] = staged<S>(numbers.at[v]);
-        if (step(j) < S::BK) *reinterpret_cast<Numbers*>(&tile[step(j)][line(i)]) = numbers;
+        if (step(j) < S::BK) *reinterpret_cast<Numbers*>(&tile.at[step(j)][line(i)]) = numbers;
     }
 };
 
@@ -63,6 +77,7 @@ template <class S, int W, int V> struct AcrossLines {
 // by a few threads for all, one tile ahead, and lie in shared memory.
 template <class S, class Layout, class Source> struct Operand {
     using Step = typename Source::Step;
+    using Tile = typename Layout::Tile;
     const Source& source;
     typename Source::Line lines[Layout::LINES];
     typename Layout::Numbers numbers[Layout::LINES][Layout::STEPS];
@@ -79,7 +94,7 @@ template <class S, class Layout, class Source> struct Operand {
             for (int i = 0; i < Layout::LINES; i++) source.read(lines[i], at, numbers[i][j]);
         }
     }
-    template <int WIDTH> __device__ void put(typename S::Number (&tile)[S::BK][WIDTH]) const {
+    __device__ void put(Tile& tile) const {
 #pragma unroll
         for (int i = 0; i < Layout::LINES; i++)
 #pragma unroll
@@ -98,14 +113,14 @@ template <class S> struct PlainSums {
     __device__ static int row(int i) { return i / 4 * (S::BM / S::TM * 4) + threadIdx.x / (S::BN / S::TN) * 4 + i % 4; }
     __device__ static int column(int j) { return j / 4 * (S::BN / S::TN * 4) + threadIdx.x % (S::BN / S::TN) * 4 + j % 4; }
 
-    __device__ void add(const T (&a)[S::BK][S::BM + BORDER], const T (&b)[S::BK][S::BN + BORDER]) {
+    __device__ void add(const ByDepth<S, S::BM>& a, const ByDepth<S, S::BN>& b) {
 #pragma unroll
         for (int k = 0; k < S::BK; k++) {
             float left[S::TM], right[S::TN];
 #pragma unroll
-            for (int i = 0; i < S::TM; i += 4) read(&a[k][row(i)], left + i);
+            for (int i = 0; i < S::TM; i += 4) read(&a.at[k][row(i)], left + i);
 #pragma unroll
-            for (int j = 0; j < S::TN; j += 4) read(&b[k][column(j)], right + j);
+            for (int j = 0; j < S::TN; j += 4) read(&b.at[k][column(j)], right + j);
 #pragma unroll
             for (int i = 0; i < S::TM; i++)
 #pragma unroll
@@ -147,14 +162,14 @@ template <class S> struct TensorSums {
     __device__ static int row() { return threadIdx.x / WARP / BESIDE * HEIGHT; }
     __device__ static int column() { return threadIdx.x / WARP % BESIDE * LENGTH; }
 
-    __device__ void add(const T (&a)[S::BK][S::BM + BORDER], const T (&b)[S::BK][S::BN + BORDER]) {
+    template <class A, class B> __device__ void add(const A& a, const B& b) {
 #pragma unroll
         for (int k = 0; k < S::BK; k += DEPTH) {
             unsigned left[DOWN][4], right[ACROSS][2];
 #pragma unroll
-            for (int i = 0; i < DOWN; i++) fragment(left[i], &a[k][row() + 16 * i], S::BM + BORDER);
+            for (int i = 0; i < DOWN; i++) fragment(left[i], a, k, row() + 16 * i);
 #pragma unroll
-            for (int j = 0; j < ACROSS; j += 2) pair(right[j], right[j + 1], &b[k][column() + 8 * j], S::BN + BORDER);
+            for (int j = 0; j < ACROSS; j += 2) pair(right[j], right[j + 1], b, k, column() + 8 * j);
 #pragma unroll
             for (int i = 0; i < DOWN; i++)
 #pragma unroll
@@ -162,26 +177,36 @@ template <class S> struct TensorSums {
         }
     }
 
-    // 16 rows of a by the depth of one product; tiles lie with the depth first.
-    __device__ static void fragment(unsigned (&to)[4], const float* a, int pitch) {
+    // 16 rows of a by the depth of one product.
+    __device__ static void fragment(unsigned (&to)[4], const ByDepth<S, S::BM>& a, int k, int row) {
+        if constexpr (sizeof(T) == 4) {
 #pragma unroll
-        for (int part = 0; part < 4; part++)
-            to[part] = __float_as_uint(a[(lane() % 4 + part / 2 * 4) * pitch + lane() / 4 + part % 2 * 8]);
-    }
-    template <typename H> __device__ static void fragment(unsigned (&to)[4], const H* a, int pitch) {
-        ldmatrix_x4_trans(to, a + (lane() / 16 * 8 + lane() % 8) * pitch + lane() / 8 % 2 * 8);
-    }
-    // Two fragments of b side by side.
-    __device__ static void pair(unsigned (&to)[2], unsigned (&next)[2], const float* b, int pitch) {
-#pragma unroll
-        for (int part = 0; part < 2; part++) {
-            const float* from = b + (lane() % 4 + part * 4) * pitch + lane() / 4;
-            to[part] = __float_as_uint(from[0]), next[part] = __float_as_uint(from[8]);
+            for (int part = 0; part < 4; part++)
+                to[part] = __float_as_uint(a.at[k + lane() % 4 + part / 2 * 4][row + lane() / 4 + part % 2 * 8]);
+        } else {
+            ldmatrix_x4_trans(to, &a.at[k + lane() / 16 * 8 + lane() % 8][row + lane() / 8 % 2 * 8]);
         }
     }
-    template <typename H> __device__ static void pair(unsigned (&to)[2], unsigned (&next)[2], const H* b, int pitch) {
+    __device__ static void fragment(unsigned (&to)[4], const ByLine<S, S::BM>& a, int k, int row) {
+        ldmatrix_x4(to, &a.at[row + lane() % 16][k + lane() / 16 * 8]);
+    }
+    // Two fragments of b side by side.
+    __device__ static void pair(unsigned (&to)[2], unsigned (&next)[2], const ByDepth<S, S::BN>& b, int k, int column) {
+        if constexpr (sizeof(T) == 4) {
+#pragma unroll
+            for (int part = 0; part < 2; part++) {
+                const T* from = &b.at[k + lane() % 4 + part * 4][column + lane() / 4];
+                to[part] = __float_as_uint(from[0]), next[part] = __float_as_uint(from[8]);
+            }
+        } else {
+            unsigned all[4];
+            ldmatrix_x4_trans(all, &b.at[k + lane() / 8 % 2 * 8 + lane() % 8][column + lane() / 16 * 8]);
+            to[0] = all[0], to[1] = all[1], next[0] = all[2], next[1] = all[3];
+        }
+    }
+    __device__ static void pair(unsigned (&to)[2], unsigned (&next)[2], const ByLine<S, S::BN>& b, int k, int column) {
         unsigned all[4];
-        ldmatrix_x4_trans(all, b + (lane() / 8 % 2 * 8 + lane() % 8) * pitch + lane() / 16 * 8);
+        ldmatrix_x4(all, &b.at[column + lane() / 16 * 8 + lane() % 8][k + lane() / 8 % 2 * 8]);
         to[0] = all[0], to[1] = all[1], next[0] = all[2], next[1] = all[3];
     }
 
@@ -207,9 +232,8 @@ template <class S> struct SumsOf { using type = PlainSums<S>; };
 
 // The tile of sums over depths [k, end). `end` need not be a whole number of BK: sources give zeros beyond it.
 template <class S, class A, class B, class Sums> __device__ inline void multiply(A& a, B& b, Sums& sums, int k, int end) {
-    using T = typename S::Number;
-    __shared__ __align__(16) T rows[2][S::BK][S::BM + BORDER];
-    __shared__ __align__(16) T columns[2][S::BK][S::BN + BORDER];
+    __shared__ typename A::Tile rows[2];
+    __shared__ typename B::Tile columns[2];
     __shared__ typename A::Step row_steps[2][S::BK];
     __shared__ typename B::Step column_steps[2][S::BK];
     auto prepare = [&](int which, int from) {
