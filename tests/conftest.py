@@ -35,6 +35,17 @@ def pytest_configure(config):
         mg.set_default_device(name)  # raises here, once and readably, where there is no such device
 
 
+ABOUT_THE_CPU = (  # whole files, by how their names begin: as if every test were marked `cpu`
+    "test_cpu_", "test_numpy_protocol", "test_gradcheck", "test_faults", "test_stepper", "test_notebook",
+    "test_page", "test_explain", "test_exercise", "test_gallery", "test_draw", "test_plots", "test_packaging",
+)  # fmt: skip
+
+
+def about_the_cpu(item):
+    """Tests of NumPy's side, of pages and packages, and examples that print CPU tensors."""
+    return "cpu" in item.keywords or isinstance(item, pytest.DoctestItem) or item.path.name.startswith(ABOUT_THE_CPU)
+
+
 def pytest_collection_modifyitems(config, items):
     on_gpu = config.getoption("--device") != "cpu"
     for item in items:
@@ -42,7 +53,7 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="slow: runs with --slow"))
         if "gpu" in item.keywords and not on_gpu:
             item.add_marker(pytest.mark.skip(reason="needs a GPU: runs with --device cuda"))
-        if on_gpu and ("cpu" in item.keywords or isinstance(item, pytest.DoctestItem)):
+        if on_gpu and about_the_cpu(item):
             item.add_marker(pytest.mark.skip(reason="is about the CPU: runs without --device"))
 
 
