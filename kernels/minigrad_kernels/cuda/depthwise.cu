@@ -5,7 +5,7 @@
 // sums for TAPS elements of the kernel in registers while it walks over the places.
 #include "conv_geometry.cuh"
 
-constexpr int TAPS = 8, THREADS = 256;
+constexpr int TAPS = 9, THREADS = 256;  // a kernel of 3 x 3 takes one walk
 
 // Forward, and the gradient in x for one class of its places (conv_plan.py). A block has one row: one channel of
 // the result, which sums over `others` channels of the source.
