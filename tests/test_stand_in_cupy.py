@@ -57,3 +57,33 @@ def test_streams_of_cupy_13_have_no_priority(older):
 def test_sparse_numbers_with_cupy_13(older):
     x = mg.nn.init.sparse_(mg.zeros(10, 3, device="cuda"), 0.25)
     assert ((x == 0).sum(0).cpu().numpy() == 3).all()
+
+
+def test_many_arrays_are_joined_without_a_copy_from_the_host(stand_in):
+    def step(x):
+        parts = [x * i for i in range(12)]
+        y = mg.concatenate(parts, -1).sum() + mg.stack(parts, 1).square().sum()
+        y.backward()
+        return mg.nn.utils.clip_grad_norm_([x] * 9, 1.0)
+
+    x = np.arange(6, dtype="f").reshape(2, 3)
+    here, there = (mg.tensor(x, device=place, requires_grad=True) for place in ("cpu", "cuda"))
+    if stand_in:
+        stand_in.ledger.clear()
+    got = step(there)
+    if stand_in:
+        assert not stand_in.ledger.transfers()
+    np.testing.assert_allclose(got.cpu().numpy(), step(here).numpy(), rtol=1e-5)
+    np.testing.assert_allclose(there.grad.cpu().numpy(), here.grad.numpy(), rtol=1e-5)
+
+
+def test_cupy_itself_sends_addresses(stand_in):
+    if not stand_in:
+        pytest.skip("needs the stand-in")
+    cupy = stand_in.cupy
+    parts = [cupy.ones(3) for _ in range(9)]
+    stand_in.ledger.clear()
+    cupy.concatenate(parts[:8])
+    assert not stand_in.ledger.transfers()
+    cupy.concatenate(parts)
+    assert stand_in.ledger.count("h2d") == 1

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.autocast import usable
-from ..engine.backend import Array, Device, xp_of
+from ..engine.backend import Array, Device, stack, xp_of
 from ..engine.live import capturing
 from ..engine.node import mutated
 from ..engine.recording import effect, reading
@@ -170,7 +170,7 @@ class GradScaler:
                 "they are looked at; keep the model in float32 and use autocast"
             )
         xp = xp_of(grads[0]._data)
-        bad = xp.stack([xp.logical_not(xp.isfinite(g._data).all()) for g in grads]).any()
+        bad = stack(xp, [xp.logical_not(xp.isfinite(g._data).all()) for g in grads]).any()
         if write:
             inverse = (1.0 / self._scale._data.astype(np.float64)).astype(np.float32)
             with np.errstate(invalid="ignore"):
@@ -185,7 +185,7 @@ class GradScaler:
             raise ValueError("GradScaler.update: no step to judge by; call step(optimizer) first")
         scale, good = self._scale._data, self._good_steps._data
         xp, wide = xp_of(scale), scale.astype(np.float64)
-        bad = xp.stack([xp.asarray(seen.overflow) for seen in self._seen.values()]).any()
+        bad = stack(xp, [xp.asarray(seen.overflow) for seen in self._seen.values()]).any()
         count = xp.where(bad, 0, good + 1)
         full = count == self._interval
         with np.errstate(over="ignore"):

@@ -243,6 +243,34 @@ def matmul(xp: ModuleType, a: Array, b: Array, out: Array | None = None) -> Arra
     return xp.matmul(a, b, out=out)
 
 
+def concatenate(xp: ModuleType, arrays: Any, axis: int = 0) -> Array:
+    """xp.concatenate of arrays that fit together.
+
+    CuPy sends the addresses of more than AT_ONCE arrays to the GPU, a copy at every call that no CUDA graph
+    can hold: so many are written to their places one by one.
+    """
+    arrays = list(arrays)
+    if xp is np or len(arrays) <= AT_ONCE:
+        return xp.concatenate(arrays, axis)
+    axis %= arrays[0].ndim
+    shape = list(arrays[0].shape)
+    shape[axis] = sum(a.shape[axis] for a in arrays)
+    y, start = xp.empty(tuple(shape), np.result_type(*{a.dtype for a in arrays})), 0
+    for a in arrays:
+        stop = start + a.shape[axis]
+        y[(*(slice(None),) * axis, slice(start, stop))] = a
+        start = stop
+    return y
+
+
+def stack(xp: ModuleType, arrays: Any) -> Array:
+    """xp.stack of arrays of one shape, in the same way."""
+    return concatenate(xp, [a[None] for a in arrays])
+
+
+AT_ONCE = 8
+
+
 def scatter_add(xp: ModuleType, target: Array, index: Any, values: Array) -> None:
     """target[index] += values in place, adding once per occurrence of an index."""
     if xp is np:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import xp_of
+from .backend import stack, xp_of
 from .backprop import grad
 from .recording import enable_grad
 from .tensor import NUMPY, Tensor, wrap
@@ -106,7 +106,7 @@ def _stack(parts: list[Tensor], shape: tuple, like: Tensor) -> Tensor:
         return NUMPY[np.stack](parts).reshape(shape)  # the op, which the engine does not import
     xp = xp_of(like._data)
     return wrap(
-        xp.stack([p._data for p in parts]).reshape(shape) if parts else xp.zeros(shape, like.dtype), None
+        stack(xp, [p._data for p in parts]).reshape(shape) if parts else xp.zeros(shape, like.dtype), None
     )
 
 

@@ -116,7 +116,7 @@ def _kept(xp: Any, shape: tuple, columns: slice, p: float, seed: Any) -> Array:
     per = rows * CHUNK // 2  # words: two draws of 32 bits each
     first, last = columns.start // CHUNK, -(-columns.stop // CHUNK)
     draws = [words(xp, seed, c * per, per).view(np.uint32) >= xp.uint32(limit) for c in range(first, last)]
-    kept = xp.concatenate([d.reshape(*shape[:-1], CHUNK) for d in draws], axis=-1)
+    kept = backend.concatenate(xp, [d.reshape(*shape[:-1], CHUNK) for d in draws], axis=-1)
     return kept[..., columns.start - first * CHUNK : columns.stop - first * CHUNK]
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine import backend
 from ..engine.backend import Array, constant, xp_of
 from ..engine.op import op
 from .activation import relu, sigmoid
@@ -115,7 +116,7 @@ def unroll(step: Callable, x: Any, initial: tuple, sizes: Sequence[int], reverse
 
 def _before(xp: Any, states: Sequence, reverse: bool) -> Array:
     """The state that each step started from, packed like x, from those in the walk's order."""
-    return xp.concatenate(list(reversed(states) if reverse else states))
+    return backend.concatenate(xp, reversed(states) if reverse else states)
 
 
 def _weights(needs: tuple, d_ih: Array, d_hh: Array, x: Array, before: Callable, w_ih: Array) -> list:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine import backend
 from ..engine.adjoint import broadcast_to
 from ..engine.backend import Array
 from ..engine.op import op
@@ -197,7 +198,7 @@ def _cut_apart(g: Any, needs: tuple, saved: tuple, axis: int) -> tuple:
 @op(joint=_cut_apart, extra=True)
 def _concatenate(xp: Any, *arrays: Array, axis: int = 0) -> tuple[Array, tuple]:
     """The arrays one after another along an axis."""
-    return xp.concatenate(arrays, axis=axis), tuple(a.shape[axis] for a in arrays)
+    return backend.concatenate(xp, arrays, axis), tuple(a.shape[axis] for a in arrays)
 
 
 @spelt_either_way

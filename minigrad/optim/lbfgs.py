@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from ..engine.backend import xp_of
+from ..engine.backend import concatenate, xp_of
 from ..engine.node import mutated
 from ..engine.recording import enable_grad
 from ..engine.tensor import Tensor
@@ -79,7 +79,7 @@ class LBFGS(Optimizer):
         params = self.param_groups[0]["params"]
         xp = xp_of(params[0]._data)
         parts = [(xp.zeros(p.shape, p.dtype) if p.grad is None else p.grad._data).reshape(-1) for p in params]
-        return xp.concatenate(parts)
+        return concatenate(xp, parts)
 
     def _move(self, t: float, d: Any, start: list[Any] | None = None) -> None:
         """p <- p + t d, from `start` if given."""

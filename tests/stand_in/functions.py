@@ -20,6 +20,7 @@ KEEPS_ORDER = set("copy empty_like zeros_like ones_like full_like".split())
 REDUCTIONS = set("sum prod max min amax amin mean any all argmax argmin std var cumsum cumprod nansum nanmax nanmin".split())
 SINCE_14 = {"put_along_axis", "isdtype", "matrix_transpose", "permute_dims", "cumulative_sum", "cumulative_prod"}
 SORTS = set("sort argsort lexsort".split())
+JOINS = set("concatenate stack hstack vstack dstack".split())
 CHOICES = set("where tril triu".split())
 NUMBERS = (bool, int, float, complex, np.generic)
 
@@ -257,6 +258,11 @@ def lifted(name, f):
             waits(name)
         if name in PRODUCTS:
             _product(name, args)
+        if name in JOINS and len(args[0]) > 8 and len({x.dtype for x in args[0]}) == 1:  # their addresses
+            no_capture("H2D transfers")
+            ledger.add("h2d", name, 8 * len(args[0]))
+        if name in SORTS and older(14) and any(map(_has_arrays, args)):  # thrust waits for what it launched
+            waits(name)
         if name in SORTS and any(is_bfloat16(x) for x in args):
             raise NotImplementedError("Sorting arrays with dtype 'bfloat16' is not supported")
         if name in CHOICES:  # no loop for bfloat16, whose numbers are found to fit into float32

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.backend import xp_of
+from ...engine.backend import concatenate, xp_of
 from ...engine.recording import no_grad
 from ...engine.tensor import Tensor, wrap
 from ...nn.module import Module
@@ -52,7 +52,7 @@ def occlusion(
             if len(some)
         ]
         xp = xp_of(x._data)
-        drops = of_targets(whole, target)._data[:, None] - xp.concatenate(left, 0).T
+        drops = of_targets(whole, target)._data[:, None] - concatenate(xp, left).T
     return wrap(drops.reshape(len(x), *(-(-n // s) for n, s in zip(sides, stride, strict=True))), None)
 
 

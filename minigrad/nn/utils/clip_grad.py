@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ...engine.backend import xp_of
+from ...engine.backend import stack, xp_of
 from ...engine.node import mutated
 from ...engine.recording import effect
 from ...engine.tensor import Tensor, wrap
@@ -34,7 +34,7 @@ def _total(name: str, tensors: list[Tensor], norm_type: float, error_if_nonfinit
     xp, norm_type = xp_of(tensors[0]._data), float(norm_type)
     # In float32 at least: the square of 300 is infinite in float16.
     wide = [t._data.ravel().astype(np.result_type(t.dtype, np.float32), copy=False) for t in tensors]
-    total = xp.linalg.norm(xp.stack([xp.linalg.norm(a, norm_type) for a in wide]), norm_type)
+    total = xp.linalg.norm(stack(xp, [xp.linalg.norm(a, norm_type) for a in wide]), norm_type)
     if error_if_nonfinite and not math.isfinite(float(total)):
         raise ValueError(f"{name}: expected a finite norm, got {float(total)}; nothing was changed")
     return wrap(xp.asarray(total), None)
