@@ -94,20 +94,20 @@ def test_a_row_masked_everywhere_is_zero_with_zero_gradient(kind, block):
     q, k, v = (mg.tensor(a, requires_grad=True) for a in arrays)
     masks = {"mask": mg.tensor(mask)} if kind == "bool" else {"bias": mg.tensor(mask, requires_grad=True)}
     y = attention(q, k, v, **masks, block_size=block)
-    assert (y.detach().numpy()[:, 1] == 0).all()
+    assert (y.detach().cpu().numpy()[:, 1] == 0).all()
     y.sum().backward()
-    assert (q.grad.numpy()[:, 1] == 0).all()
+    assert (q.grad.cpu().numpy()[:, 1] == 0).all()
     for t in (q, k, v, *masks.values()):
-        assert t.grad is None or np.isfinite(t.grad.numpy()).all()
+        assert t.grad is None or np.isfinite(t.grad.cpu().numpy()).all()
     everywhere = attention(q, k, v, mask=mg.tensor(np.zeros((1, 1), bool)), block_size=block)
-    assert (everywhere.detach().numpy() == 0).all()
+    assert (everywhere.detach().cpu().numpy() == 0).all()
 
 
 def test_no_keys_give_zero_and_no_rows_nothing():
     none = mg.zeros(2, 0, 3, requires_grad=True)
     y = F.scaled_dot_product_attention(mg.ones(2, 4, 3), none, none)
     y.sum().backward()
-    assert y.shape == (2, 4, 3) and (y.detach().numpy() == 0).all() and none.grad.shape == none.shape
+    assert y.shape == (2, 4, 3) and (y.detach().cpu().numpy() == 0).all() and none.grad.shape == none.shape
     assert F.scaled_dot_product_attention(none, mg.ones(2, 4, 3), mg.ones(2, 4, 3)).shape == (2, 0, 3)
 
 
@@ -115,7 +115,7 @@ def test_scores_beyond_the_range_of_exp():
     q = mg.tensor([[1000.0], [-1000.0]])
     for block in (None, 1):
         y = attention(q, mg.tensor([[1.0], [2.0], [3.0]]), mg.tensor([[1.0], [2.0], [3.0]]), block_size=block)
-        assert y.numpy().ravel().tolist() == [3.0, 1.0]
+        assert y.cpu().numpy().ravel().tolist() == [3.0, 1.0]
 
 
 def test_what_pytorch_rejects():
@@ -156,7 +156,7 @@ def outcome(arrays, mask=None, **how):
     xs = [mg.tensor(a, requires_grad=True) for a in arrays]
     y = attention(*xs, mask=None if mask is None else mg.tensor(mask), **how)
     y.backward(mg.tensor(np.random.default_rng(9).normal(size=y.shape)))
-    return [y.detach().numpy(), *[x.grad.numpy() for x in xs]]
+    return [y.detach().cpu().numpy(), *[x.grad.cpu().numpy() for x in xs]]
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -220,15 +220,15 @@ def test_large_scores_are_blocked_by_themselves(keys, causal):
 def test_dropout_keeps_the_expectation_and_drops_the_right_share():
     mg.manual_seed(0)
     q = mg.zeros(1, 400, 1)
-    y = F.scaled_dot_product_attention(q, q, mg.ones(1, 400, 1), dropout_p=0.3).numpy()
+    y = F.scaled_dot_product_attention(q, q, mg.ones(1, 400, 1), dropout_p=0.3).cpu().numpy()
     assert abs(y.mean() - 1) < 5 * np.sqrt(0.3 / 0.7 / 400**2)
     share = y[0, :, 0] * 0.7  # of the keys that stayed, row by row
     assert abs(share.std() - np.sqrt(0.3 * 0.7 / 400)) < 0.003
-    again = F.scaled_dot_product_attention(q, q, mg.ones(1, 400, 1), dropout_p=0.3).numpy()
+    again = F.scaled_dot_product_attention(q, q, mg.ones(1, 400, 1), dropout_p=0.3).cpu().numpy()
     assert (again != y).any()
     mg.manual_seed(0)
-    assert (F.scaled_dot_product_attention(q, q, mg.ones(1, 400, 1), dropout_p=0.3).numpy() == y).all()
-    assert (F.scaled_dot_product_attention(q, q, q + 1, dropout_p=1.0).numpy() == 0).all()
+    assert (F.scaled_dot_product_attention(q, q, mg.ones(1, 400, 1), dropout_p=0.3).cpu().numpy() == y).all()
+    assert (F.scaled_dot_product_attention(q, q, q + 1, dropout_p=1.0).cpu().numpy() == 0).all()
 
 
 def test_multihead_attention_drops_in_training_only():
@@ -236,12 +236,12 @@ def test_multihead_attention_drops_in_training_only():
     layer, x = nn.MultiheadAttention(4, 2, dropout=0.5), mg.randn(6, 2, 4)
     for need in (True, False):
         layer.train()
-        assert (layer(x, x, x, need_weights=need)[0].detach().numpy() != layer(x, x, x, need_weights=need)[0].detach().numpy()).any()
+        assert (layer(x, x, x, need_weights=need)[0].detach().cpu().numpy() != layer(x, x, x, need_weights=need)[0].detach().cpu().numpy()).any()
         layer.eval()
-        assert (layer(x, x, x, need_weights=need)[0].detach().numpy() == layer(x, x, x, need_weights=need)[0].detach().numpy()).all()
+        assert (layer(x, x, x, need_weights=need)[0].detach().cpu().numpy() == layer(x, x, x, need_weights=need)[0].detach().cpu().numpy()).all()
     layer.train()
     _, weights = layer(x, x, x, average_attn_weights=False)
-    assert (weights.detach().numpy() == 0).any()  # PyTorch too shows them as they were used
+    assert (weights.detach().cpu().numpy() == 0).any()  # PyTorch too shows them as they were used
 
 
 # ---------------------------------------------------------------- MultiheadAttention
@@ -328,10 +328,10 @@ def test_a_padded_batch_entry_gives_zero_weights_where_pytorch_has_nan():
     for need in (True, False):
         y, weights = layer(x, x, x, key_padding_mask=padding, need_weights=need)
         y.sum().backward()
-        assert np.isfinite(x.grad.numpy()).all()
+        assert np.isfinite(x.grad.cpu().numpy()).all()
         if need:
-            assert (weights.detach().numpy()[0] == 0).all()
-        np.testing.assert_allclose(y.detach().numpy()[:, 0], np.broadcast_to(layer.out_proj.bias.detach().numpy(), (3, 4)))
+            assert (weights.detach().cpu().numpy()[0] == 0).all()
+        np.testing.assert_allclose(y.detach().cpu().numpy()[:, 0], np.broadcast_to(layer.out_proj.bias.detach().cpu().numpy(), (3, 4)))
 
 
 def test_multihead_attention_refuses_what_pytorch_refuses():
@@ -363,10 +363,10 @@ def test_multihead_attention_refuses_what_pytorch_refuses():
 def test_weights_are_a_distribution_and_outputs_stay_in_the_convex_hull():
     q, k, v = (mg.tensor(a) for a in draw(3, (2, 5, 3), (2, 6, 3), (2, 6, 2)))
     weights = attention(q, k, mg.eye(6, dtype="float64"))
-    np.testing.assert_allclose(weights.numpy().sum(-1), 1, rtol=1e-14)
-    y, low, high = attention(q, k, v).numpy(), v.numpy().min(1, keepdims=True), v.numpy().max(1, keepdims=True)
+    np.testing.assert_allclose(weights.cpu().numpy().sum(-1), 1, rtol=1e-14)
+    y, low, high = attention(q, k, v).cpu().numpy(), v.cpu().numpy().min(1, keepdims=True), v.cpu().numpy().max(1, keepdims=True)
     assert ((y >= low) & (y <= high)).all()
-    masked = attention(q, k, mg.eye(6, dtype="float64"), mask=mg.tensor(np.arange(6) < 4)).numpy()
+    masked = attention(q, k, mg.eye(6, dtype="float64"), mask=mg.tensor(np.arange(6) < 4)).cpu().numpy()
     assert (masked[..., 4:] == 0).all()
 
 
@@ -374,26 +374,26 @@ def test_self_attention_permutes_with_its_input():
     layer, x = nn.MultiheadAttention(6, 2).double(), mg.tensor(draw(0, (5, 2, 6))[0])
     order = [3, 0, 4, 1, 2]
     y, moved = layer(x, x, x)[0], layer(*[x[order]] * 3)[0]
-    np.testing.assert_allclose(moved.detach().numpy(), y.detach().numpy()[order], rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(moved.detach().cpu().numpy(), y.detach().cpu().numpy()[order], rtol=1e-12, atol=1e-14)
 
 
 def test_causal_attention_sends_no_gradient_from_the_future():
     x = mg.tensor(draw(0, (5, 3))[0], requires_grad=True)
     attention(x, x, x, causal=True)[2].sum().backward()
-    assert (x.grad.numpy()[3:] == 0).all() and (x.grad.numpy()[:3] != 0).all()
+    assert (x.grad.cpu().numpy()[3:] == 0).all() and (x.grad.cpu().numpy()[:3] != 0).all()
 
 
 def test_a_mask_of_two_keys_by_hand():
     """One query that scores 0 and log 3: weights 1/4 and 3/4."""
     q, k, v = mg.tensor([[1.0]]), mg.tensor([[0.0], [np.log(3.0)]]), mg.tensor([[4.0], [8.0]])
-    np.testing.assert_allclose(F.scaled_dot_product_attention(q, k, v).numpy(), [[7.0]], rtol=1e-6)
+    np.testing.assert_allclose(F.scaled_dot_product_attention(q, k, v).cpu().numpy(), [[7.0]], rtol=1e-6)
 
 
 # ---------------------------------------------------------------- additive, Luong, content
 
 
 def numbers(*tensors):
-    return [t.detach().numpy() for t in tensors]
+    return [t.detach().cpu().numpy() for t in tensors]
 
 
 def softmax(s):
@@ -407,8 +407,8 @@ def test_additive_attention_is_its_formula():
     w, b, u, score = numbers(layer.query_proj.weight, layer.query_proj.bias, layer.key_proj.weight, layer.score.weight)
     e = np.array([[[np.tanh(w @ q[n, i] + b + u @ k[n, j]) @ score[0] for j in range(6)] for i in range(5)] for n in range(2)])
     y, weights = layer(mg.tensor(q), mg.tensor(k), mg.tensor(v))
-    np.testing.assert_allclose(weights.detach().numpy(), softmax(e), rtol=1e-12)
-    np.testing.assert_allclose(y.detach().numpy(), softmax(e) @ v, rtol=1e-12)
+    np.testing.assert_allclose(weights.detach().cpu().numpy(), softmax(e), rtol=1e-12)
+    np.testing.assert_allclose(y.detach().cpu().numpy(), softmax(e) @ v, rtol=1e-12)
     assert list(layer.state_dict()) == ["query_proj.weight", "query_proj.bias", "key_proj.weight", "score.weight"]
     behaves(lambda *xs: layer(*xs), q, k, v)
 
@@ -422,15 +422,15 @@ def test_luong_scores_are_their_formulas(kind):
     if kind == "dot":
         e = q @ k.swapaxes(1, 2)
     elif kind == "general":
-        e = q @ layer.proj.weight.detach().numpy() @ k.swapaxes(1, 2)
+        e = q @ layer.proj.weight.detach().cpu().numpy() @ k.swapaxes(1, 2)
     elif kind == "location":
-        e = (q @ layer.proj.weight.detach().numpy().T)[..., :6]
+        e = (q @ layer.proj.weight.detach().cpu().numpy().T)[..., :6]
     else:
         pairs = np.concatenate([np.repeat(q[:, :, None], 6, 2), np.repeat(k[:, None], 5, 1)], -1)
-        e = np.tanh(pairs @ layer.proj.weight.detach().numpy().T) @ layer.score.weight.detach().numpy()[0]
+        e = np.tanh(pairs @ layer.proj.weight.detach().cpu().numpy().T) @ layer.score.weight.detach().cpu().numpy()[0]
     y, weights = layer(mg.tensor(q), mg.tensor(k))
-    np.testing.assert_allclose(weights.detach().numpy(), softmax(e), rtol=1e-12)
-    np.testing.assert_allclose(y.detach().numpy(), softmax(e) @ k, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(weights.detach().cpu().numpy(), softmax(e), rtol=1e-12)
+    np.testing.assert_allclose(y.detach().cpu().numpy(), softmax(e) @ k, rtol=1e-12, atol=1e-14)
     behaves(lambda *xs: layer(*xs), q, k)
 
 
@@ -440,10 +440,10 @@ def test_content_addressing_by_cosine():
     cos = np.array([[[k @ m / np.linalg.norm(k) / np.linalg.norm(m) for m in memory[n]] for k in key[n]] for n in range(2)])
     layer = nn.ContentAddressing()
     read, w = layer(mg.tensor(memory), mg.tensor(key), mg.tensor(beta))
-    np.testing.assert_allclose(w.numpy(), softmax(beta[..., None] * cos), rtol=1e-12)
-    np.testing.assert_allclose(read.numpy(), w.numpy() @ memory, rtol=1e-12)
+    np.testing.assert_allclose(w.cpu().numpy(), softmax(beta[..., None] * cos), rtol=1e-12)
+    np.testing.assert_allclose(read.cpu().numpy(), w.cpu().numpy() @ memory, rtol=1e-12)
     sharp = layer(mg.tensor(memory), mg.tensor(memory), 1e6)[1]
-    np.testing.assert_allclose(sharp.numpy(), np.broadcast_to(np.eye(6), (2, 6, 6)), atol=1e-12)
+    np.testing.assert_allclose(sharp.cpu().numpy(), np.broadcast_to(np.eye(6), (2, 6, 6)), atol=1e-12)
     behaves(lambda *xs: layer(*xs, 2.0), memory, key)
 
 
@@ -452,11 +452,11 @@ def test_masks_of_our_own_attentions():
     padding = np.arange(6) < np.array([[4], [0]])
     for layer in (nn.AdditiveAttention(3, 3, 4).double(), nn.LuongAttention(3, 3).double()):
         y, w = layer(q, k, mask=mg.tensor(padding))
-        assert (w.detach().numpy()[0, :, 4:] == 0).all() and (w.detach().numpy()[1] == 0).all()
-        assert (y.detach().numpy()[1] == 0).all()
-        np.testing.assert_allclose(y.detach().numpy()[0], layer(q[:1], k[:1, :4])[0].detach().numpy()[0], rtol=1e-12)
+        assert (w.detach().cpu().numpy()[0, :, 4:] == 0).all() and (w.detach().cpu().numpy()[1] == 0).all()
+        assert (y.detach().cpu().numpy()[1] == 0).all()
+        np.testing.assert_allclose(y.detach().cpu().numpy()[0], layer(q[:1], k[:1, :4])[0].detach().cpu().numpy()[0], rtol=1e-12)
         full = np.broadcast_to(padding[:, None], (2, 5, 6)).copy()
-        assert (layer(q, k, mask=mg.tensor(full))[1].detach().numpy() == w.detach().numpy()).all()
+        assert (layer(q, k, mask=mg.tensor(full))[1].detach().cpu().numpy() == w.detach().cpu().numpy()).all()
         with pytest.raises(TypeError, match="boolean mask"):
             layer(q, k, mask=mg.ones(2, 6))
         with pytest.raises(ValueError, match="expected mask"):

@@ -88,7 +88,7 @@ def test_conv_transpose_layers_equal_pytorch(c):
     if min(sizes) > 0:
         agree(lambda x: ours(x, output_size=sizes), lambda x: theirs(x, output_size=sizes), c["x"], float32=False, order2=False)
         x, whole = mg.tensor(c["x"]), (*c["x"].shape[: -c["dims"]], *sizes)
-        assert np.array_equal(ours(x, whole).detach().numpy(), ours(x, sizes).detach().numpy())
+        assert np.array_equal(ours(x, whole).detach().cpu().numpy(), ours(x, sizes).detach().cpu().numpy())
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
@@ -99,8 +99,8 @@ def test_defaults_and_first_weights_are_pytorchs(dims):
         layer = getattr(nn, f"{name}{dims}d")(64, 32, 3)
         fan_in = np.prod(layer.weight.shape[1:])
         for p in layer.parameters():
-            assert np.abs(p.detach().numpy()).max() <= fan_in**-0.5
-        assert np.abs(layer.weight.detach().numpy()).max() > 0.95 * fan_in**-0.5
+            assert np.abs(p.detach().cpu().numpy()).max() <= fan_in**-0.5
+        assert np.abs(layer.weight.detach().cpu().numpy()).max() > 0.95 * fan_in**-0.5
     assert nn.Conv2d(2, 2, 3, dtype="float64").weight.dtype == np.float64
 
 
@@ -145,7 +145,7 @@ def test_causal_convolution_pads_before_and_sees_no_later_input(c):
     for t in range(c["lengths"][0]):
         x = mg.tensor(c["x"].astype(np.float32), requires_grad=True)
         layer(x)[..., t].sum().backward()
-        assert not x.grad.numpy()[..., t + 1 :].any(), "the gradient reaches the future"
+        assert not x.grad.cpu().numpy()[..., t + 1 :].any(), "the gradient reaches the future"
 
 
 def test_a_causal_stack_like_wavenets_sees_1024_steps():
@@ -154,16 +154,16 @@ def test_a_causal_stack_like_wavenets_sees_1024_steps():
     for p in layers.parameters():
         p._data[...] = 1.0
     layers(x)[0, 0, -1].backward()
-    assert int((x.grad.numpy() != 0).sum()) == 1024
+    assert int((x.grad.cpu().numpy() != 0).sum()) == 1024
 
 
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
 def test_borders_of_a_causal_convolution(mode):
     layer = nn.Conv1d(2, 2, 3, padding="causal", dilation=2, padding_mode=mode).double()
     x = normal(1, 2, 6)
-    w, b = (torch.tensor(p.detach().numpy()) for p in layer.parameters())
+    w, b = (torch.tensor(p.detach().cpu().numpy()) for p in layer.parameters())
     wanted = TF.conv1d(TF.pad(torch.tensor(x), (4, 0), mode), w, b, dilation=2)
-    np.testing.assert_allclose(layer(mg.tensor(x)).detach().numpy(), wanted.numpy(), rtol=1e-12)
+    np.testing.assert_allclose(layer(mg.tensor(x)).detach().cpu().numpy(), wanted.cpu().numpy(), rtol=1e-12)
 
 
 # ---------------------------------------------------------------- identities
@@ -187,9 +187,9 @@ def test_transposed_convolution_is_the_adjoint(c):
 
 def test_depthwise_convolution_keeps_channels_apart():
     x, w = normal(2, 3, 5, 5), normal(3, 1, 3, 3)
-    y = F.conv2d(mg.tensor(x), mg.tensor(w), padding=1, groups=3).numpy()
+    y = F.conv2d(mg.tensor(x), mg.tensor(w), padding=1, groups=3).cpu().numpy()
     for c in range(3):
-        alone = F.conv2d(mg.tensor(x[:, c : c + 1]), mg.tensor(w[c : c + 1]), padding=1).numpy()
+        alone = F.conv2d(mg.tensor(x[:, c : c + 1]), mg.tensor(w[c : c + 1]), padding=1).cpu().numpy()
         np.testing.assert_allclose(y[:, c : c + 1], alone, rtol=1e-12)
 
 
@@ -197,7 +197,7 @@ def test_conv_is_unfold_then_a_matrix_product():
     x, w = mg.tensor(normal(2, 3, 6, 5)), mg.tensor(normal(4, 3, 3, 2))
     columns = F.unfold(x, (3, 2), padding=1, stride=2)
     product = (w.reshape(4, -1) @ columns).reshape(2, 4, 3, 3)
-    np.testing.assert_allclose(product.numpy(), F.conv2d(x, w, None, 2, 1).numpy(), rtol=1e-12)
+    np.testing.assert_allclose(product.cpu().numpy(), F.conv2d(x, w, None, 2, 1).cpu().numpy(), rtol=1e-12)
 
 
 def test_conv_tbc_equals_pytorch():
@@ -216,8 +216,8 @@ def test_unfold_and_fold_equal_pytorch(c):
     columns = F.unfold(mg.tensor(c["x"]), *how)
     g = normal(*columns.shape)
     agree(lambda g: F.fold(g, c["lengths"], *how), lambda g: TF.fold(g, c["lengths"], *how), g)
-    image = F.fold(mg.tensor(g), c["lengths"], *how).numpy()
-    np.testing.assert_allclose((image * c["x"]).sum(), (columns.numpy() * g).sum(), rtol=1e-9, atol=1e-9)
+    image = F.fold(mg.tensor(g), c["lengths"], *how).cpu().numpy()
+    np.testing.assert_allclose((image * c["x"]).sum(), (columns.cpu().numpy() * g).sum(), rtol=1e-9, atol=1e-9)
     modules_agree(nn.Unfold(*how), torch.nn.Unfold(*how), c["x"], order2=False)
     modules_agree(nn.Fold(c["lengths"], *how), torch.nn.Fold(c["lengths"], *how), g, order2=False)
 
@@ -225,7 +225,7 @@ def test_unfold_and_fold_equal_pytorch(c):
 def test_fold_of_unfold_counts_the_overlaps():
     x = mg.tensor(normal(1, 1, 4, 4))
     count = F.fold(F.unfold(mg.ones(1, 1, 4, 4), 2), 4, 2)
-    np.testing.assert_allclose(F.fold(F.unfold(x, 2), 4, 2).numpy(), (x * count).numpy(), rtol=1e-6)
+    np.testing.assert_allclose(F.fold(F.unfold(x, 2), 4, 2).cpu().numpy(), (x * count).cpu().numpy(), rtol=1e-6)
     assert count[0, 0, 0].tolist() == [1.0, 2.0, 2.0, 1.0]
     assert repr(nn.Fold(5, 2)) == repr(torch.nn.Fold(5, 2)) and repr(nn.Unfold((2, 3))) == repr(torch.nn.Unfold((2, 3)))
 

@@ -51,7 +51,7 @@ def test_every_path_counted(data):
     x = x[:5]
     steps = np.minimum(steps, len(x))
     logp = x - np.log(np.exp(x).sum(-1, keepdims=True))
-    got = F.ctc_loss(mg.tensor(logp), mg.tensor(targets), steps.tolist(), lengths.tolist(), blank, "none").numpy()
+    got = F.ctc_loss(mg.tensor(logp), mg.tensor(targets), steps.tolist(), lengths.tolist(), blank, "none").cpu().numpy()
     for n in range(len(lengths)):
         wanted = brute_force(logp[: steps[n], n], targets[n, : lengths[n]], blank)
         assert got[n] == pytest.approx(wanted, rel=1e-12, abs=1e-14)
@@ -92,10 +92,10 @@ def test_the_gradient_is_that_of_the_input_as_given():
     for i in np.ndindex(*x.shape):
         step = np.zeros(x.shape)
         step[i] = 1e-5
-        assert t.grad.numpy()[i] == pytest.approx((f(x + step) - f(x - step)) / 2e-5, abs=1e-8)
+        assert t.grad.cpu().numpy()[i] == pytest.approx((f(x + step) - f(x - step)) / 2e-5, abs=1e-8)
     theirs = torch.tensor(x, requires_grad=True)
     TF.ctc_loss(theirs, torch.tensor([[1, 2]]), [5], [2]).backward()
-    np.testing.assert_allclose(theirs.grad.numpy() - np.exp(x) / 2, t.grad.numpy(), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(theirs.grad.numpy() - np.exp(x) / 2, t.grad.cpu().numpy(), rtol=1e-9, atol=1e-12)
 
 
 def test_gradients_of_gradients():
@@ -116,7 +116,7 @@ def test_no_path_is_short_enough():
         losses = F.ctc_loss(F.log_softmax(x, -1), targets, steps, mg.tensor([2, 2]), reduction="none", zero_infinity=zero)
         assert losses.tolist()[0] == (0.0 if zero else math.inf) and 0 < losses.tolist()[1] < 100
         losses.sum().backward()
-        g = x.grad.numpy()
+        g = x.grad.cpu().numpy()
         assert (g[:, 0] == 0).all() and np.isfinite(g).all() and (g[:, 1] != 0).any()
     raw = scores(3, 3, 2, 3)
     agree(
@@ -129,7 +129,7 @@ def test_no_path_is_short_enough():
 def test_an_empty_target_means_blanks_throughout():
     logp = F.log_softmax(mg.tensor(scores(4, 5, 1, 3)), -1)
     got = F.ctc_loss(logp, mg.zeros((1, 0), dtype="int64"), [4], [0], reduction="none").item()
-    assert got == pytest.approx(-logp.numpy()[:4, 0, 0].sum(), rel=1e-14)
+    assert got == pytest.approx(-logp.cpu().numpy()[:4, 0, 0].sum(), rel=1e-14)
 
 
 def test_no_time_at_all_asks_nothing_of_the_scores():
@@ -138,7 +138,7 @@ def test_no_time_at_all_asks_nothing_of_the_scores():
     assert losses.tolist() == [0.0, math.inf]
     (again,) = mg.grad(losses.sum(), [x], create_graph=True)
     losses.sum().backward()
-    assert (x.grad.numpy() == 0).all() and (again.detach().numpy() == 0).all()
+    assert (x.grad.cpu().numpy() == 0).all() and (again.detach().cpu().numpy() == 0).all()
 
 
 def test_impossible_classes_and_sharp_scores():
@@ -150,22 +150,22 @@ def test_impossible_classes_and_sharp_scores():
     x = mg.tensor(np.repeat(logp, 2, axis=1), requires_grad=True)
     losses = F.ctc_loss(x, mg.tensor([[1, 2], [2, 1]]), [3, 3], [2, 2], reduction="none", zero_infinity=True)
     losses.sum().backward()
-    np.testing.assert_array_equal(x.grad.numpy()[:, 0], np.where(logp[:, 0] == 0, -1.0, 0.0))  # the one path
-    assert losses.tolist() == [0.0, 0.0] and (x.grad.numpy()[:, 1] == 0).all()
+    np.testing.assert_array_equal(x.grad.cpu().numpy()[:, 0], np.where(logp[:, 0] == 0, -1.0, 0.0))  # the one path
+    assert losses.tolist() == [0.0, 0.0] and (x.grad.cpu().numpy()[:, 1] == 0).all()
     for dtype in ("float32", "float64"):
         x = mg.tensor(np.where(logp == 0, 1000.0, -1000.0), dtype=dtype, requires_grad=True)
         loss = F.ctc_loss(F.log_softmax(x, -1), mg.tensor([[2, 1]]), [3], [2], reduction="sum")
         loss.backward()
-        assert loss.item() == 4000.0 and np.isfinite(x.grad.numpy()).all()
+        assert loss.item() == 4000.0 and np.isfinite(x.grad.cpu().numpy()).all()
         x.grad = None
         F.ctc_loss(F.log_softmax(x, -1), mg.tensor([[1, 2]]), [3], [2]).backward()
-        np.testing.assert_allclose(x.grad.numpy(), 0.0, atol=1e-6)
+        np.testing.assert_allclose(x.grad.cpu().numpy(), 0.0, atol=1e-6)
 
 
 def test_time_beyond_the_input_length_does_not_count():
     x = mg.tensor(scores(5, 6, 2, 3), requires_grad=True)
     F.ctc_loss(x, mg.tensor([[1], [2]]), [4, 6], [1, 1], reduction="sum").backward()
-    g = x.grad.numpy()
+    g = x.grad.cpu().numpy()
     assert (g[4:, 0] == 0).all() and (g[:4, 0] != 0).any() and (g[4:, 1] != 0).any()
     np.testing.assert_allclose(g.sum(-1), -np.array([[1, 1]] * 4 + [[0, 1]] * 2), rtol=1e-12)  # a class at each step, surely
 
@@ -182,7 +182,7 @@ def test_long_sequences(dtype):
     loss.backward(), wanted.backward()
     tight = 1e-9 if dtype == "float64" else 1e-4
     assert loss.item() == pytest.approx(wanted.item(), rel=tight)
-    np.testing.assert_allclose(ours.grad.numpy(), theirs.grad.numpy(), rtol=tight, atol=tight)
+    np.testing.assert_allclose(ours.grad.cpu().numpy(), theirs.grad.numpy(), rtol=tight, atol=tight)
 
 
 def test_against_itself():
@@ -209,7 +209,7 @@ def test_training_spells():
         x.grad = None
         F.ctc_loss(F.log_softmax(x, -1), mg.tensor([[3, 1, 1, 4]]), [12], [4], reduction="sum").backward()
         x = (x.detach() - 2.0 * x.grad).requires_grad_()
-    path = x.detach().numpy()[:, 0].argmax(-1)
+    path = x.detach().cpu().numpy()[:, 0].argmax(-1)
     assert [c for c, _ in itertools.groupby(path.tolist()) if c] == [3, 1, 1, 4]
 
 

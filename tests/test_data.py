@@ -60,7 +60,7 @@ def seen(loader):
             return {key: plain(value) for key, value in batch.items()}
         if isinstance(batch, tuple | list):
             return [plain(part) for part in batch]
-        return (batch.dtype.str, batch.numpy().tolist()) if isinstance(batch, mg.Tensor) else batch
+        return (batch.dtype.str, batch.cpu().numpy().tolist()) if isinstance(batch, mg.Tensor) else batch
 
     return [plain(batch) for batch in loader]
 
@@ -86,7 +86,7 @@ def test_batches_do_not_depend_on_the_number_of_workers(dataset, shuffle):
 
 def test_every_epoch_is_another_order_of_the_same_items():
     loader = DataLoader(TensorDataset(Y), 5, shuffle=True, generator=Generator(1))
-    epochs = [np.concatenate([y.numpy() for (y,) in loader]).tolist() for _ in range(3)]
+    epochs = [np.concatenate([y.cpu().numpy() for (y,) in loader]).tolist() for _ in range(3)]
     assert all(sorted(epoch) == Y.tolist() for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 3
 
@@ -147,7 +147,7 @@ def test_a_state_of_another_loader_is_refused():
 )  # fmt: skip
 def test_each_item_comes_once(n, size, drop, workers, shuffle):
     loader = DataLoader(TensorDataset(np.arange(n)), size, shuffle, num_workers=workers, drop_last=drop)
-    batches = [y.numpy() for (y,) in loader]
+    batches = [y.cpu().numpy() for (y,) in loader]
     assert len(batches) == len(loader) == (n // size if drop else -(-n // size))
     items = np.concatenate([*batches, np.zeros(0, int)])
     assert len(set(items.tolist())) == len(items) == (n - n % size if drop else n)
@@ -160,12 +160,12 @@ def test_transforms_reach_through_subsets_and_other_collate_functions():
     dataset = TensorDataset(X, Y, transform=lambda x, generator: x + 1000)
     for wrapped in (Subset(dataset, range(3, 9)), Subset(Subset(dataset, range(1, 20)), range(2, 8))):
         for collate in (None, data.default_collate):
-            batches = [(x.numpy(), y.numpy()) for x, y in DataLoader(wrapped, 2, collate_fn=collate)]
+            batches = [(x.cpu().numpy(), y.cpu().numpy()) for x, y in DataLoader(wrapped, 2, collate_fn=collate)]
             assert np.concatenate([y for _, y in batches]).tolist() == list(range(3, 9))
             assert all((x == X[y] + 1000).all() for x, y in batches)
     both = dataset + TensorDataset(X, Y)
     assert isinstance(both, ConcatDataset)
-    values = np.concatenate([x.numpy() for x, _ in DataLoader(both, 7)])
+    values = np.concatenate([x.cpu().numpy() for x, _ in DataLoader(both, 7)])
     assert (values == np.concatenate([X + 1000, X])).all()
     (batch,) = DataLoader(dataset, 23, collate_fn=list)
     assert all((x == X[y] + 1000).all() for x, y in batch)

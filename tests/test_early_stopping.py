@@ -53,7 +53,7 @@ def test_the_best_weights_come_back():
             for t in model.state_dict().values():
                 t.fill_(k)
         stopper.step(value, model)
-        best = {name: t.numpy().copy() for name, t in model.state_dict().items()} if k == 1 else best
+        best = {name: t.cpu().numpy().copy() for name, t in model.state_dict().items()} if k == 1 else best
     kept = EarlyStopping(3, mode="max", restore_best=True)
     kept.load_state_dict(stopper.state_dict())
     for one in (stopper, kept):
@@ -61,7 +61,7 @@ def test_the_best_weights_come_back():
             for t in model.state_dict().values():
                 t.fill_(9)
         one.restore(model)
-        assert all(np.array_equal(t.numpy(), best[name]) for name, t in model.state_dict().items())
+        assert all(np.array_equal(t.cpu().numpy(), best[name]) for name, t in model.state_dict().items())
         one.restore(model)
     assert kept.step(0.2, model) is False and kept.step(0.2, model) is True
 

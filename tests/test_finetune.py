@@ -34,13 +34,13 @@ def free(model):
 
 def step(model):
     """A training step; the names of what it changed."""
-    before = {k: v.numpy().copy() for k, v in model.state_dict().items()}
+    before = {k: v.cpu().numpy().copy() for k, v in model.state_dict().items()}
     optimiser = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     for _ in range(2):
         optimiser.zero_grad()
         nn.functional.cross_entropy(model.train()(X), mg.tensor([0, 1, 2, 0])).backward()
         optimiser.step()
-    return {k for k, v in model.state_dict().items() if (v.numpy() != before[k]).any()}
+    return {k for k, v in model.state_dict().items() if (v.cpu().numpy() != before[k]).any()}
 
 
 ALL = {name for name, _ in Net().named_parameters()}

@@ -74,12 +74,12 @@ def test_a_local_derivative_as_printed_is_the_engines(name, k):
     g = np.linspace(0.5, 2.0, y.size).reshape(y.shape)
     y.backward(mg.tensor(g))
     meta = {**op.defaults, **meta}
-    values = dict(zip(op.arrays, args)) | {"y": y.detach().numpy()} | meta
+    values = dict(zip(op.arrays, args)) | {"y": y.detach().cpu().numpy()} | meta
     for arg, x in zip(names, tensors):
         place = op.arrays.index(arg)
         local = evaluated(local_text(name, arg, op.arrays, "y", meta), values)
         sent = sum_to(np.broadcast_to(g * local, y.shape), x.shape)
-        np.testing.assert_allclose(x.grad.numpy(), sent, rtol=1e-9, atol=1e-9, err_msg=f"{name}.{op.arrays[place]}")
+        np.testing.assert_allclose(x.grad.cpu().numpy(), sent, rtol=1e-9, atol=1e-9, err_msg=f"{name}.{op.arrays[place]}")
 
 
 @pytest.mark.parametrize("name", [n for n in ELEMENTWISE if n != "where"])  # whose rule is in words

@@ -14,7 +14,7 @@ SHAPE = (200, 50, 3)
 
 
 def drawn(name, *args, shape=SHAPE, **how):
-    return getattr(init, name)(mg.zeros(shape), *args, **how).numpy()
+    return getattr(init, name)(mg.zeros(shape), *args, **how).cpu().numpy()
 
 
 def test_names_and_arguments_are_pytorchs():
@@ -93,6 +93,6 @@ def test_the_array_of_a_weight_is_written_too():
     """`init.normal_(layer.weight.data, 0.0, 0.02)`, as many listings say it."""
     w = mg.zeros(20, 30, requires_grad=True)
     for name, args in (("normal_", ()), ("uniform_", ()), ("constant_", (3.0,)), ("xavier_normal_", ()), ("kaiming_uniform_", ()), ("orthogonal_", ()), ("trunc_normal_", ()), ("sparse_", (0.1,)), ("eye_", ())):
-        before = w.detach().numpy().copy()
+        before = w.detach().cpu().numpy().copy()
         getattr(init, name)(w.data, *args)
-        assert not np.array_equal(w.detach().numpy(), before), name
+        assert not np.array_equal(w.detach().cpu().numpy(), before), name

@@ -81,10 +81,10 @@ def test_scores_in_pieces_are_gathered_in_the_dtype_asked_for():
     wide = F.linear_cross_entropy(mg.tensor(x), mg.tensor(w), t, options=nn.LinearCrossEntropyOptions(acc_dtype="float64"), reduction="none")
     assert wide.dtype == np.float32
     single = F.linear_cross_entropy(mg.tensor(x), mg.tensor(w), t, options=nn.LinearCrossEntropyOptions(), reduction="none")
-    each = F.linear_cross_entropy(mg.tensor(x).double(), mg.tensor(w).double(), t, reduction="none").numpy()
-    off = lambda y: np.abs(y.numpy() / each - 1.0)[each > 1].max()
+    each = F.linear_cross_entropy(mg.tensor(x).double(), mg.tensor(w).double(), t, reduction="none").cpu().numpy()
+    off = lambda y: np.abs(y.cpu().numpy() / each - 1.0)[each > 1].max()
     assert off(wide) <= 2.0**-24 < off(single)
-    assert wide.numpy().astype(float).mean() == pytest.approx(exact, rel=1e-7)
+    assert wide.cpu().numpy().astype(float).mean() == pytest.approx(exact, rel=1e-7)
 
 
 # ---------------------------------------------------------------- adaptive softmax
@@ -99,8 +99,8 @@ def test_adaptive_softmax(seed, n, biased, cutoffs):
     labels = d.labels(12, *head)
     ours, theirs = modules_agree(make(nn), make(torch.nn), d.n(*head, 8), labels, order2=False)
     x = d.n(5, 8)
-    np.testing.assert_allclose(ours.log_prob(mg.tensor(x)).detach().numpy(), theirs.log_prob(torch.tensor(x)).detach().numpy(), rtol=1e-10)
-    np.testing.assert_allclose(np.exp(ours.log_prob(mg.tensor(x)).detach().numpy()).sum(1), 1.0, rtol=1e-12)
+    np.testing.assert_allclose(ours.log_prob(mg.tensor(x)).detach().cpu().numpy(), theirs.log_prob(torch.tensor(x)).detach().numpy(), rtol=1e-10)
+    np.testing.assert_allclose(np.exp(ours.log_prob(mg.tensor(x)).detach().cpu().numpy()).sum(1), 1.0, rtol=1e-12)
     assert ours.predict(mg.tensor(x)).tolist() == theirs.predict(torch.tensor(x)).tolist()
     both_reject(lambda: ours(mg.tensor(x), mg.tensor([0, 1, 2, 3, 12])), lambda: theirs(torch.tensor(x), torch.tensor([0, 1, 2, 3, 12])))
     both_reject(lambda: ours(mg.tensor(x), mg.tensor([0, 1])), lambda: theirs(torch.tensor(x), torch.tensor([0, 1])))
@@ -109,6 +109,6 @@ def test_adaptive_softmax(seed, n, biased, cutoffs):
 def test_adaptive_softmax_starts_again():
     mg.manual_seed(0)
     layer = nn.AdaptiveLogSoftmaxWithLoss(8, 12, [3, 6], div_value=2.0)
-    before = [p.detach().numpy().copy() for p in layer.parameters()]
+    before = [p.detach().cpu().numpy().copy() for p in layer.parameters()]
     layer.reset_parameters()
-    assert all((p.detach().numpy() != b).any() for p, b in zip(layer.parameters(), before, strict=True))
+    assert all((p.detach().cpu().numpy() != b).any() for p, b in zip(layer.parameters(), before, strict=True))

@@ -38,7 +38,7 @@ def test_every_recipe_sends_a_gradient_to_every_weight_and_can_learn_a_batch(nam
         loss.backward()
         if step == 0:
             for key, p in net.named_parameters():
-                assert p.grad.shape == p.shape and float(abs(p.grad.numpy()).max()) > 0, key
+                assert p.grad.shape == p.shape and float(abs(p.grad.cpu().numpy()).max()) > 0, key
         optimiser.step()
         losses.append(loss.item())
     assert losses[0] > 1.5 and losses[-1] < 0.6 * losses[0]
@@ -48,13 +48,13 @@ def test_every_recipe_sends_a_gradient_to_every_weight_and_can_learn_a_batch(nam
 def test_the_resnets_shortcut_thins_and_pads_with_zeros():
     block = ResNet(1, channels=1).blocks[1]  # 16 -> 32 maps, every second pixel
     x = mg.randn(2, 16, 6, 6)
-    y = block.shortcut(x).numpy()
+    y = block.shortcut(x).cpu().numpy()
     assert y.shape == (2, 32, 3, 3)
-    assert (y[:, :16] == x.numpy()[:, :, ::2, ::2]).all() and not y[:, 16:].any()
+    assert (y[:, :16] == x.cpu().numpy()[:, :, ::2, ::2]).all() and not y[:, 16:].any()
 
 
 def test_scaled_tanh_maps_one_to_one():
-    y = ScaledTanh()(mg.tensor([-1.0, 0.0, 1.0])).numpy()
+    y = ScaledTanh()(mg.tensor([-1.0, 0.0, 1.0])).cpu().numpy()
     np.testing.assert_allclose(y, [-1, 0, 1], atol=2e-5)
 
 

@@ -17,7 +17,7 @@ X = np.random.default_rng(0).normal(size=(3, 6)) * 2
 
 def test_a_load_that_fails_names_every_key_and_changes_nothing():
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
-    before = {k: v.numpy().copy() for k, v in model.state_dict().items()}
+    before = {k: v.cpu().numpy().copy() for k, v in model.state_dict().items()}
     state = {k: mg.tensor(v + 1) for k, v in before.items()}
     del state["0.bias"]
     state["extra.key"] = mg.zeros(3)
@@ -26,15 +26,15 @@ def test_a_load_that_fails_names_every_key_and_changes_nothing():
         model.load_state_dict(state)
     assert all(name in str(caught.value) for name in ("0.bias", "extra.key", "2.weight"))
     for name, value in model.state_dict().items():
-        np.testing.assert_array_equal(value.numpy(), before[name])
+        np.testing.assert_array_equal(value.cpu().numpy(), before[name])
 
 
 def test_a_value_that_is_no_number_changes_nothing():
     layer = nn.Linear(2, 1)
-    before = layer.weight.detach().numpy().copy()
+    before = layer.weight.detach().cpu().numpy().copy()
     with pytest.raises(ValueError):
         layer.load_state_dict({"weight": np.ones((1, 2)), "bias": np.array(["x"])})
-    np.testing.assert_array_equal(layer.weight.detach().numpy(), before)
+    np.testing.assert_array_equal(layer.weight.detach().cpu().numpy(), before)
 
 
 def test_what_was_loaded_is_a_copy():
@@ -42,7 +42,7 @@ def test_what_was_loaded_is_a_copy():
     source = np.ones((2, 3), np.float32)
     model.load_state_dict({"weight": mg.tensor(source), "bias": mg.zeros(2)})
     source[:] = 7
-    np.testing.assert_array_equal(model.weight.detach().numpy(), np.ones((2, 3)))
+    np.testing.assert_array_equal(model.weight.detach().cpu().numpy(), np.ones((2, 3)))
 
 
 @pytest.mark.parametrize("lib", [nn, torch.nn], ids=["ours", "pytorch"])
@@ -86,11 +86,11 @@ def test_activation_layers_are_pytorchs(name):
     assert repr(ours) == repr(theirs)
     x, t = mg.tensor(X, requires_grad=True), torch.tensor(X, requires_grad=True)
     y, s = ours(x), theirs(t)
-    np.testing.assert_allclose(y.detach().numpy(), s.detach().numpy(), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(y.detach().cpu().numpy(), s.detach().cpu().numpy(), rtol=1e-10, atol=1e-12)
     y.sum().backward()
     s.sum().backward()
     rtol = 1e-7 if name == "Hardsigmoid" else 1e-10  # PyTorch's slope there is 1/6 rounded to float32
-    np.testing.assert_allclose(x.grad.numpy(), t.grad.numpy(), rtol=rtol, atol=1e-12)
+    np.testing.assert_allclose(x.grad.cpu().numpy(), t.grad.cpu().numpy(), rtol=rtol, atol=1e-12)
 
 
 def test_a_wrong_width_after_flatten_says_the_arithmetic():
@@ -280,18 +280,18 @@ def hooked(nn, lib):
         layer.weight.copy_(lib.tensor([[1.0, 2.0], [3.0, 4.0]]))
         layer.bias.copy_(lib.tensor([0.5, -0.5]))
     layer.register_forward_pre_hook(lambda m, args, kw: ((args[0] * 2.0,), kw), with_kwargs=True)
-    layer.register_forward_hook(lambda m, args, y: seen.append(("forward", y.detach().numpy().tolist())))
+    layer.register_forward_hook(lambda m, args, y: seen.append(("forward", y.detach().cpu().numpy().tolist())))
     layer.register_forward_hook(lambda m, args, y: y * 3.0, prepend=True)
     layer.register_full_backward_pre_hook(lambda m, go: (go[0] * 10.0,))
-    layer.register_full_backward_hook(lambda m, gi, go: seen.append(("backward", gi[0].numpy().tolist(), go[0].numpy().tolist())))
+    layer.register_full_backward_hook(lambda m, gi, go: seen.append(("backward", gi[0].cpu().numpy().tolist(), go[0].cpu().numpy().tolist())))
     handle = layer.register_full_backward_hook(lambda m, gi, go: (gi[0] + 1.0,))
     x = lib.tensor([[1.0, -1.0]], requires_grad=True)
     layer(x).sum().backward()
-    seen += [x.grad.numpy().tolist(), layer.weight.grad.numpy().tolist()]
+    seen += [x.grad.cpu().numpy().tolist(), layer.weight.grad.cpu().numpy().tolist()]
     handle.remove()
     x.grad = None
     layer(x).sum().backward()
-    return [*seen, x.grad.numpy().tolist()]
+    return [*seen, x.grad.cpu().numpy().tolist()]
 
 
 def test_hooks_see_and_change_what_pytorchs_do():
@@ -303,7 +303,7 @@ def test_a_backward_hook_is_called_once_under_double_backward():
     """The gradient of a gradient need not come by the module's output: then there is nothing for the hook to see."""
     def twice(nn, lib):
         calls, layer, x = [], nn.Tanh(), lib.tensor([0.5], requires_grad=True)
-        layer.register_full_backward_hook(lambda m, gi, go: calls.append(go[0].detach().numpy().tolist()))
+        layer.register_full_backward_hook(lambda m, gi, go: calls.append(go[0].detach().cpu().numpy().tolist()))
         grad = lib.autograd.grad if lib is not mg else mg.grad
         (g,) = grad(layer(x).sum(), [x], create_graph=True)
         (g * g).sum().backward()
@@ -336,7 +336,7 @@ def test_a_backward_hook_is_called_where_no_input_requires_grad():
     """The first layer of a network: its gradients are there to be looked at, and not to be changed."""
     def looked_at(nn, lib):
         seen, layer = [], nn.Bilinear(2, 2, 1)
-        layer.register_full_backward_hook(lambda m, gi, go: seen.append((gi, go[0].numpy().tolist())))
+        layer.register_full_backward_hook(lambda m, gi, go: seen.append((gi, go[0].cpu().numpy().tolist())))
         layer(lib.ones(1, 2), lib.ones(1, 2)).sum().backward()
         layer.register_full_backward_hook(lambda m, gi, go: (lib.ones(1, 2), None))
         with pytest.raises((ValueError, RuntimeError), match="no input"):

@@ -25,14 +25,14 @@ def agree(ours, theirs, *arrays, rtol=1e-9):
     ts = [torch.tensor(a, requires_grad=True) for a in arrays]
     y, t = ours(*xs), theirs(*ts)
     assert y.shape == tuple(t.shape)
-    np.testing.assert_allclose(y.detach().numpy(), t.detach().numpy(), rtol=rtol, atol=1e-11)
+    np.testing.assert_allclose(y.detach().cpu().numpy(), t.detach().cpu().numpy(), rtol=rtol, atol=1e-11)
     v = np.random.default_rng(1).normal(size=y.shape)
     wanted = torch.autograd.grad(t, ts, torch.tensor(v))
     graph = mg.grad(y, xs, mg.tensor(v), create_graph=True)
     y.backward(mg.tensor(v))
     for x, g, w in zip(xs, graph, wanted, strict=True):
-        np.testing.assert_allclose(x.grad.numpy(), w.numpy(), rtol=rtol * 10, atol=1e-10)
-        np.testing.assert_allclose(g.detach().numpy(), w.numpy(), rtol=rtol * 10, atol=1e-10)
+        np.testing.assert_allclose(x.grad.cpu().numpy(), w.cpu().numpy(), rtol=rtol * 10, atol=1e-10)
+        np.testing.assert_allclose(g.detach().cpu().numpy(), w.cpu().numpy(), rtol=rtol * 10, atol=1e-10)
 
 
 def const(a):
@@ -59,7 +59,7 @@ def test_activations_are_stable_at_a_thousand(name):
     x = mg.tensor(np.array([-1000.0, 1000.0]), requires_grad=True)
     y = getattr(F, name)(x)
     y.sum().backward()
-    assert np.isfinite(y.detach().numpy()).all() and np.isfinite(x.grad.numpy()).all()
+    assert np.isfinite(y.detach().cpu().numpy()).all() and np.isfinite(x.grad.cpu().numpy()).all()
 
 
 def test_activations_with_arguments():
@@ -192,7 +192,7 @@ def test_pooling_dilated_adaptive_tied_and_nan():
     ties = np.zeros((1, 1, 4, 4))
     agree(lambda x: F.max_pool2d(x, 2), lambda x: TF.max_pool2d(x, 2), ties)  # the first of equals
     ties[0, 0, 1, 1] = np.nan
-    assert np.isnan(F.max_pool2d(mg.tensor(ties), 2).numpy()[0, 0, 0, 0])
+    assert np.isnan(F.max_pool2d(mg.tensor(ties), 2).cpu().numpy()[0, 0, 0, 0])
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (3, 4, 5), (2, 4, 3, 5), (2, 4, 3, 2, 2)])
@@ -208,7 +208,7 @@ def test_batch_norm_trains_tracks_and_evaluates(shape, momentum):
         agree(ours, theirs, x, rtol=1e-8)
     # agree() ran each model once; the statistics must be those of two batches
     for name, buffer in theirs.state_dict().items():
-        np.testing.assert_allclose(ours.state_dict()[name].numpy(), buffer.numpy(), rtol=1e-9)
+        np.testing.assert_allclose(ours.state_dict()[name].cpu().numpy(), buffer.cpu().numpy(), rtol=1e-9)
     agree(ours.eval(), theirs.eval(), x)
 
 
@@ -222,18 +222,18 @@ def lenet(lib):
 def test_weights_move_both_ways():
     ours, theirs = lenet(nn), lenet(torch.nn)
     assert list(ours.state_dict()) == list(theirs.state_dict())
-    ours.load_state_dict({k: v.numpy() for k, v in theirs.state_dict().items()})
+    ours.load_state_dict({k: v.cpu().numpy() for k, v in theirs.state_dict().items()})
     x = RNG.random((2, 1, 28, 28), dtype=np.float32)
     np.testing.assert_allclose(
-        ours.eval()(mg.tensor(x)).detach().numpy(),
+        ours.eval()(mg.tensor(x)).detach().cpu().numpy(),
         theirs.eval()(torch.tensor(x)).detach().numpy(),
         rtol=1e-4,
         atol=1e-5,
     )
     fresh = lenet(nn)
-    theirs.load_state_dict({k: torch.tensor(v.numpy()) for k, v in fresh.state_dict().items()})
+    theirs.load_state_dict({k: torch.tensor(v.cpu().numpy()) for k, v in fresh.state_dict().items()})
     np.testing.assert_allclose(
-        fresh.eval()(mg.tensor(x)).detach().numpy(),
+        fresh.eval()(mg.tensor(x)).detach().cpu().numpy(),
         theirs.eval()(torch.tensor(x)).detach().numpy(),
         rtol=1e-4,
         atol=1e-5,
@@ -263,7 +263,7 @@ def test_initial_weights_have_pytorchs_distribution(kind):
     make = (lambda lib: lib.Linear(300, 200)) if kind == "Linear" else (lambda lib: lib.Conv2d(12, 100, 5))
     ours, theirs = make(nn), make(torch.nn)
     for name in ("weight", "bias"):
-        a, b = getattr(ours, name).detach().numpy(), getattr(theirs, name).detach().numpy()
+        a, b = getattr(ours, name).detach().cpu().numpy(), getattr(theirs, name).detach().numpy()
         assert abs(a.std() / b.std() - 1) < 0.15 and abs(np.abs(a).max() / np.abs(b).max() - 1) < 0.1
 
 
@@ -307,11 +307,11 @@ def test_train_eval_freeze_hooks_and_conversion():
 def test_dropout_keeps_its_rate_and_its_expectation():
     mg.manual_seed(0)
     x = mg.ones(200, 500)
-    y = nn.Dropout(0.3)(x).numpy()
+    y = nn.Dropout(0.3)(x).cpu().numpy()
     kept = (y != 0).mean()
     assert abs(kept - 0.7) < 3 * np.sqrt(0.21 / y.size)
     np.testing.assert_allclose(y[y != 0], 1 / 0.7, rtol=1e-6)
-    channels = nn.Dropout2d(0.5)(mg.ones(50, 20, 3, 3)).numpy()
+    channels = nn.Dropout2d(0.5)(mg.ones(50, 20, 3, 3)).cpu().numpy()
     assert set(np.unique(channels.reshape(1000, 9).std(axis=1))) == {0.0}
     assert nn.Dropout(0.3).eval()(x) is x
 
@@ -364,6 +364,6 @@ def test_clipping_reports_the_norm():
     p = mg.tensor(np.array([3.0, 4.0]), requires_grad=True)
     (p * p).sum().backward()
     assert nn.utils.clip_grad_norm_([p], 5.0).item() == 10.0
-    np.testing.assert_allclose(p.grad.numpy(), [3.0, 4.0], rtol=1e-6)
+    np.testing.assert_allclose(p.grad.cpu().numpy(), [3.0, 4.0], rtol=1e-6)
     nn.utils.clip_grad_value_([p], 3.5)
-    np.testing.assert_allclose(p.grad.numpy(), [3.0, 3.5], rtol=1e-6)
+    np.testing.assert_allclose(p.grad.cpu().numpy(), [3.0, 3.5], rtol=1e-6)

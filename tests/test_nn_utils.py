@@ -76,9 +76,9 @@ def test_spectral_norm(name, dim, times, new):
 
 def test_spectral_norm_reaches_the_largest_singular_value():
     layer = parametrizations.spectral_norm(nn.Linear(6, 5), n_power_iterations=30)
-    assert np.linalg.norm(layer.weight.detach().numpy(), 2) == pytest.approx(1.0, rel=1e-4)
+    assert np.linalg.norm(layer.weight.detach().cpu().numpy(), 2) == pytest.approx(1.0, rel=1e-4)
     bias = parametrizations.spectral_norm(nn.Linear(6, 5), "bias").bias
-    assert np.linalg.norm(bias.detach().numpy()) == pytest.approx(1.0, rel=1e-5)
+    assert np.linalg.norm(bias.detach().cpu().numpy()) == pytest.approx(1.0, rel=1e-5)
 
 
 def test_a_hook_takes_back_what_it_set_and_sits_once():
@@ -98,19 +98,19 @@ def test_a_hook_takes_back_what_it_set_and_sits_once():
 @given(st.integers(1, 5), st.integers(1, 5), st.sampled_from([None, "matrix_exp", "cayley", "householder"]), flags)
 def test_orthogonal(n, k, kind, trivial):
     ours, theirs = nn.Linear(k, n).double(), torch.nn.Linear(k, n).double()
-    ours.load_state_dict({name: v.numpy() for name, v in theirs.state_dict().items()})
+    ours.load_state_dict({name: v.cpu().numpy() for name, v in theirs.state_dict().items()})
     parametrizations.orthogonal(ours, orthogonal_map=kind, use_trivialization=trivial)
     TPS.orthogonal(theirs, orthogonal_map=kind, use_trivialization=trivial)
     if n == k or not trivial:  # else a random completion
         for name, v in theirs.state_dict().items():
             same(ours.state_dict()[name], v, 1e-9, 1e-10, name)
     state = theirs.state_dict()
-    signs = ours.parametrizations.weight.original.detach().numpy() * np.eye(n, k)
+    signs = ours.parametrizations.weight.original.detach().cpu().numpy() * np.eye(n, k)
     drawn = normal(n, k)
     state["parametrizations.weight.original"] = torch.tensor(drawn * (1 - np.eye(n, k)) + (signs if kind == "householder" or not kind else drawn * np.eye(n, k)))
     theirs.load_state_dict(state)
-    ours.load_state_dict({name: mg.tensor(v.numpy()) for name, v in state.items()})
-    w = ours.weight.detach().numpy()
+    ours.load_state_dict({name: mg.tensor(v.cpu().numpy()) for name, v in state.items()})
+    w = ours.weight.detach().cpu().numpy()
     np.testing.assert_allclose(w @ w.T if n < k else w.T @ w, np.eye(min(n, k)), atol=1e-10)
     leaves = list(ours.parameters()), list(theirs.parameters())
     agree(ours, theirs, normal(3, k), also=leaves, order2=False, float32=False)
@@ -122,10 +122,10 @@ def test_an_orthogonal_weight_can_be_assigned(shape, kind):
     layer = parametrizations.orthogonal(nn.Linear(shape[1], shape[0]).double(), orthogonal_map=kind)
     wanted = torch.nn.init.orthogonal_(torch.empty(shape, dtype=torch.float64)).numpy()
     layer.weight = mg.tensor(wanted)
-    np.testing.assert_allclose(layer.weight.detach().numpy(), wanted, atol=1e-12)
+    np.testing.assert_allclose(layer.weight.detach().cpu().numpy(), wanted, atol=1e-12)
     plain = parametrizations.orthogonal(nn.Linear(shape[1], shape[0]).double(), orthogonal_map="householder", use_trivialization=False)
     plain.weight = mg.tensor(wanted)
-    np.testing.assert_allclose(plain.weight.detach().numpy(), wanted, atol=1e-12)
+    np.testing.assert_allclose(plain.weight.detach().cpu().numpy(), wanted, atol=1e-12)
     if kind in ("matrix_exp", "cayley"):
         plain = parametrizations.orthogonal(nn.Linear(3, 3), orthogonal_map=kind, use_trivialization=False)
         with pytest.raises(NotImplementedError, match="use_trivialization=True"):
@@ -136,7 +136,7 @@ def test_the_exponential_of_large_matrices():
     layer = parametrizations.orthogonal(nn.Linear(4, 4).double(), use_trivialization=False)
     layer.parametrizations.weight.original._data[...] = normal(4, 4) * 50.0
     a = np.tril(normal(4, 4) * 50.0)
-    np.testing.assert_allclose(layer.weight.detach().numpy(), torch.linalg.matrix_exp(torch.tensor(a - a.T)).numpy(), atol=1e-11)
+    np.testing.assert_allclose(layer.weight.detach().cpu().numpy(), torch.linalg.matrix_exp(torch.tensor(a - a.T)).numpy(), atol=1e-11)
 
 
 # ---------------------------------------------------------------- parametrize
@@ -186,7 +186,7 @@ OURS, THEIRS = kinds(nn), kinds(torch.nn)
 def test_chains_of_parametrisations(chain, leave, bias):
     ours, theirs = nn.Linear(3, 3).double(), torch.nn.Linear(3, 3).double()
     theirs.load_state_dict({k: v.abs() + 0.1 for k, v in theirs.state_dict().items()})
-    ours.load_state_dict({k: v.numpy() for k, v in theirs.state_dict().items()})
+    ours.load_state_dict({k: v.cpu().numpy() for k, v in theirs.state_dict().items()})
     for name in chain:
         assert parametrize.register_parametrization(ours, "weight", OURS[name]()) is ours
         TP.register_parametrization(theirs, "weight", THEIRS[name]())
@@ -214,7 +214,7 @@ def test_a_parametrised_buffer_stays_a_buffer():
     parametrize.register_parametrization(ours, "running_var", OURS["Exp"]()), TP.register_parametrization(theirs, "running_var", THEIRS["Exp"]())
     assert list(ours.state_dict()) == list(theirs.state_dict()) and repr(ours) == repr(theirs)
     assert len(list(ours.parameters())) == 2
-    np.testing.assert_allclose(ours.running_var.numpy(), 1.0)
+    np.testing.assert_allclose(ours.running_var.cpu().numpy(), 1.0)
     parametrize.remove_parametrizations(ours, "running_var"), TP.remove_parametrizations(theirs, "running_var")
     assert list(ours.state_dict()) == list(theirs.state_dict())
 
@@ -224,12 +224,12 @@ def test_assigning_goes_backwards_and_training_works():
     nn.init.ones_(layer.weight)
     parametrize.register_parametrization(layer, "weight", OURS["Exp"]())
     layer.weight = mg.tensor([[1.0, 2.0], [3.0, 4.0]], dtype="float64")
-    np.testing.assert_allclose(layer.parametrizations.weight.original.detach().numpy(), np.log([[1, 2], [3, 4]]))
+    np.testing.assert_allclose(layer.parametrizations.weight.original.detach().cpu().numpy(), np.log([[1, 2], [3, 4]]))
     optimiser = mg.optim.SGD(layer.parameters(), lr=0.1)
-    before = layer.weight.detach().numpy()
+    before = layer.weight.detach().cpu().numpy()
     layer(mg.ones(1, 2, dtype="float64")).sum().backward()
     optimiser.step()
-    assert (layer.weight.detach().numpy() < before).all()
+    assert (layer.weight.detach().cpu().numpy() < before).all()
     with pytest.raises(ValueError, match="no right_inverse"):
         parametrize.register_parametrization(nn.Linear(2, 2), "weight", OURS["Symmetric"]()).weight = mg.ones(2, 2)
 
@@ -252,7 +252,7 @@ def test_cached_computes_once():
         before = exp.weight
         exp.weight = mg.ones(2, 2) * 3.0
         assert exp.weight is not before
-        np.testing.assert_allclose(exp.weight.detach().numpy(), 3.0, rtol=1e-6)
+        np.testing.assert_allclose(exp.weight.detach().cpu().numpy(), 3.0, rtol=1e-6)
 
 
 @pytest.mark.parametrize("persistent", [True, False])
@@ -271,14 +271,14 @@ def test_copies_are_independent(remade):
     twin = remade(layer)
     parametrize.remove_parametrizations(layer, "weight")
     assert type(layer) is nn.Linear and parametrize.is_parametrized(twin, "weight")
-    np.testing.assert_allclose(twin.weight.detach().numpy(), layer.weight.detach().numpy(), rtol=1e-6)
+    np.testing.assert_allclose(twin.weight.detach().cpu().numpy(), layer.weight.detach().cpu().numpy(), rtol=1e-6)
 
 
 def test_transfer():
     source = parametrizations.weight_norm(nn.Linear(3, 2))
     target = parametrize.transfer_parametrizations_and_params(source, nn.Linear(3, 2))
     assert target.parametrizations.weight.original0 is source.parametrizations.weight.original0
-    np.testing.assert_array_equal(target.weight.detach().numpy(), source.weight.detach().numpy())
+    np.testing.assert_array_equal(target.weight.detach().cpu().numpy(), source.weight.detach().cpu().numpy())
     plain = nn.Linear(3, 2)
     assert parametrize.transfer_parametrizations_and_params(nn.Linear(3, 2), plain) is plain and type(plain) is nn.Linear
 
@@ -307,13 +307,13 @@ def test_mistakes_are_told(ours, theirs):
 
 def test_a_refused_parametrisation_changes_nothing():
     layer = nn.Linear(3, 3)
-    before = {k: v.numpy().copy() for k, v in layer.state_dict().items()}
+    before = {k: v.cpu().numpy().copy() for k, v in layer.state_dict().items()}
     for bad in ("Short", "Odd"):
         with pytest.raises(ValueError, match="expected"):
             parametrize.register_parametrization(layer, "weight", OURS[bad]())
     assert type(layer) is nn.Linear
     for k, v in layer.state_dict().items():
-        np.testing.assert_array_equal(v.numpy(), before[k])
+        np.testing.assert_array_equal(v.cpu().numpy(), before[k])
 
 
 # ---------------------------------------------------------------- stateless
@@ -321,17 +321,17 @@ def test_a_refused_parametrisation_changes_nothing():
 
 def test_functional_call():
     ours, theirs = (lib.Sequential(lib.Linear(3, 4), lib.BatchNorm1d(4), lib.Linear(4, 2)).double() for lib in (nn, torch.nn))
-    state = {k: v.numpy() + (0.5 if v.dtype == torch.float64 else 0) for k, v in theirs.state_dict().items()}
+    state = {k: v.cpu().numpy() + (0.5 if v.dtype == torch.float64 else 0) for k, v in theirs.state_dict().items()}
     names = [n for n, _ in theirs.named_parameters()]
     rest = {k: v for k, v in state.items() if k not in names}
-    before = {k: v.numpy().copy() for k, v in ours.state_dict().items()}
+    before = {k: v.cpu().numpy().copy() for k, v in ours.state_dict().items()}
 
     def run(lib, call, module):
         return lambda x, *ws: call(module, {**dict(zip(names, ws, strict=True)), **{k: lib.tensor(v.copy()) for k, v in rest.items()}}, x, strict=True)
 
     agree(run(mg, stateless.functional_call, ours), run(torch, torch.func.functional_call, theirs), normal(5, 3), *[state[n] for n in names], rtol=1e-8, float32=False)
     for k, v in ours.state_dict().items():
-        np.testing.assert_array_equal(v.numpy(), before[k])
+        np.testing.assert_array_equal(v.cpu().numpy(), before[k])
     assert all(isinstance(p, nn.Parameter) for p in ours.parameters()) and len(list(ours.parameters())) == 6
 
 
@@ -384,12 +384,12 @@ def test_fusion(kind, bias, affine):
         pair.append(lib.Sequential(layer, norm).eval())
     theirs, ours = pair
     theirs.load_state_dict({k: torch.tensor(normal(*v.shape) ** 2 + 0.1) if v.dtype == torch.float64 else v for k, v in theirs.state_dict().items()})
-    ours.load_state_dict({k: v.numpy() for k, v in theirs.state_dict().items()})
+    ours.load_state_dict({k: v.cpu().numpy() for k, v in theirs.state_dict().items()})
     fused = []
     for lib, net in ((nn, ours), (torch.nn, theirs)):
         fused.append(lib.utils.fuse_linear_bn_eval(*net) if kind == "Linear" else lib.utils.fuse_conv_bn_eval(*net, transpose="Transpose" in kind))
     x = mg.tensor(normal(*shape))
-    np.testing.assert_allclose(fused[0](x).detach().numpy(), ours(x).detach().numpy(), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(fused[0](x).detach().cpu().numpy(), ours(x).detach().cpu().numpy(), rtol=1e-10, atol=1e-12)
     for (k, v), (j, w) in zip(fused[0].named_parameters(), fused[1].named_parameters(), strict=True):
         assert k == j and v.requires_grad == w.requires_grad
         same(v, w, 1e-12, 1e-13, k)
@@ -402,7 +402,7 @@ def test_skip_init_draws_nothing():
     assert type(layer) is nn.Linear and layer.weight.shape == (2, 3) and layer.bias is None
     assert get_state() == state
     layer.reset_parameters()
-    assert np.abs(layer.weight.detach().numpy()).max() <= 3**-0.5
+    assert np.abs(layer.weight.detach().cpu().numpy()).max() <= 3**-0.5
     assert type(nn.utils.skip_init(nn.BatchNorm1d, 3)) is nn.BatchNorm1d
 
 
@@ -411,13 +411,13 @@ def test_skip_init_draws_nothing():
 def test_vectors_of_parameters(shapes):
     ps = [mg.tensor(normal(*s, seed=i), requires_grad=True) for i, s in enumerate(shapes)]
     vector = nn.utils.parameters_to_vector(iter(ps))
-    same(vector, TU.parameters_to_vector([torch.tensor(p.detach().numpy()) for p in ps]), 0, 0, "vector")
+    same(vector, TU.parameters_to_vector([torch.tensor(p.detach().cpu().numpy()) for p in ps]), 0, 0, "vector")
     (vector * vector).sum().backward()
     for p in ps:
-        np.testing.assert_allclose(p.grad.numpy(), 2 * p.detach().numpy())
+        np.testing.assert_allclose(p.grad.cpu().numpy(), 2 * p.detach().cpu().numpy())
     nn.utils.vector_to_parameters(vector * 2.0, ps)
     for i, (p, s) in enumerate(zip(ps, shapes, strict=True)):
-        np.testing.assert_allclose(p.detach().numpy(), 2 * normal(*s, seed=i))
+        np.testing.assert_allclose(p.detach().cpu().numpy(), 2 * normal(*s, seed=i))
     with pytest.raises(ValueError, match="expected a vector of"):
         nn.utils.vector_to_parameters(mg.zeros(1000), ps)
 
@@ -451,7 +451,7 @@ def test_a_parametrization_list_is_what_stands_behind_a_tensor():
         tools.register_parametrization(layer, "weight", lib.nn.Identity())
         made = tools.ParametrizationList([lib.nn.Identity(), lib.nn.Identity()], lib.nn.Parameter(lib.ones(2, 2)))
         assert isinstance(layer.parametrizations.weight, tools.ParametrizationList)
-        seen.append((list(made.state_dict()), len(made), made.is_tensor, made().detach().numpy().tolist()))
+        seen.append((list(made.state_dict()), len(made), made.is_tensor, made().detach().cpu().numpy().tolist()))
         with pytest.raises(ValueError):
             tools.ParametrizationList([], lib.nn.Parameter(lib.ones(2, 2)))
     assert seen[0] == seen[1]

@@ -87,7 +87,7 @@ def test_cross_map_lrn(shape, size, alpha, beta):
     ours, theirs = nn.CrossMapLRN2d(size, alpha, beta, 2), torch.nn.CrossMapLRN2d(size, alpha, beta, 2)
     assert repr(ours) == repr(theirs)
     x, right = normal(*shape), (size - 1) // 2 + 1
-    y = ours(mg.tensor(x)).numpy()
+    y = ours(mg.tensor(x)).cpu().numpy()
     np.testing.assert_allclose(y[:, :right], theirs(torch.tensor(x)).numpy()[:, :right], rtol=1e-12)
     if size % 2:
         agree(ours, torch.nn.LocalResponseNorm(size, alpha, beta, 2), x)
@@ -137,14 +137,14 @@ def test_normalize(shape, p, dim, eps):
 def test_normalize_fills_out():
     x, out = mg.tensor(normal(2, 3)), mg.zeros(2, 3, dtype="float64")
     assert F.normalize(x, out=out) is out
-    np.testing.assert_allclose(out.numpy(), TF.normalize(torch.tensor(normal(2, 3))).numpy(), rtol=1e-12)
+    np.testing.assert_allclose(out.cpu().numpy(), TF.normalize(torch.tensor(normal(2, 3))).numpy(), rtol=1e-12)
     with pytest.raises(ValueError, match="out= cannot carry a gradient"):
         F.normalize(mg.tensor(normal(2, 3), requires_grad=True), out=out)
     with pytest.raises(ValueError, match="expected out of shape"):
         F.normalize(x, out=mg.zeros(3, 2, 3))
     zero = mg.zeros(2, 3, requires_grad=True)
     F.normalize(zero).sum().backward()
-    assert np.isfinite(zero.grad.numpy()).all()
+    assert np.isfinite(zero.grad.cpu().numpy()).all()
 
 
 def weights(c):
@@ -163,15 +163,15 @@ def test_against_itself(f):
 @pytest.mark.parametrize("kind", ["BatchNorm1d", "InstanceNorm1d", "GroupNorm", "LayerNorm", "RMSNorm"])
 def test_an_empty_batch_passes_both_ways_and_leaves_statistics(kind):
     layer = nn.GroupNorm(1, 3) if kind == "GroupNorm" else getattr(nn, kind)(3 if kind[-1] == "d" else 2)
-    before = {k: v.numpy().copy() for k, v in layer.state_dict().items() if "running" in k}
+    before = {k: v.cpu().numpy().copy() for k, v in layer.state_dict().items() if "running" in k}
     x = mg.ones(0, 3, 2, requires_grad=True)
     y = layer(x)
     y.sum().backward()
     assert y.shape == x.grad.shape == (0, 3, 2)
     for p in layer.parameters():
-        assert not p.grad.numpy().any()
+        assert not p.grad.cpu().numpy().any()
     for k, v in before.items():
-        assert np.array_equal(layer.state_dict()[k].numpy(), v), k
+        assert np.array_equal(layer.state_dict()[k].cpu().numpy(), v), k
 
 
 @pytest.mark.parametrize("kind", [mg.nn.LayerNorm, mg.nn.RMSNorm])
@@ -185,7 +185,7 @@ def test_gradients_of_a_weight_as_large_as_the_input(kind):
 
 def test_statistics_are_stable_far_from_zero():
     x = normal(64, 32) + 1e4
-    y = nn.LayerNorm(32)(mg.tensor(x.astype(np.float32))).detach().numpy()
+    y = nn.LayerNorm(32)(mg.tensor(x.astype(np.float32))).detach().cpu().numpy()
     x = x.astype(np.float32).astype(float)
     wanted = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
     np.testing.assert_allclose(y, wanted, atol=2e-3)
@@ -195,7 +195,7 @@ def test_a_refused_batch_leaves_the_statistics_as_they_were():
     layer = nn.BatchNorm1d(3)
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         layer(mg.ones(1, 3))
-    assert int(layer.num_batches_tracked) == 0 and not layer.running_mean.numpy().any()
+    assert int(layer.num_batches_tracked) == 0 and not layer.running_mean.cpu().numpy().any()
 
 
 def mistakes(lib, f, z):

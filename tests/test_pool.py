@@ -96,9 +96,9 @@ def test_dilated_max_pool_with_a_border(case, kernel, stride, dilation, ceil):
         y, index = f(mg.tensor(x), **how, return_indices=True)
     except ValueError:
         return
-    assert np.array_equal(y.numpy(), f(mg.tensor(x), **how).numpy())
+    assert np.array_equal(y.cpu().numpy(), f(mg.tensor(x), **how).cpu().numpy())
     flat = x.reshape(*x.shape[:-dims], -1)
-    assert np.array_equal(np.take_along_axis(flat, index.numpy().reshape(*x.shape[:-dims], -1), -1).ravel(), y.numpy().ravel())
+    assert np.array_equal(np.take_along_axis(flat, index.cpu().numpy().reshape(*x.shape[:-dims], -1), -1).ravel(), y.cpu().numpy().ravel())
 
 
 @pytest.mark.parametrize("options", [{"kernel_size": 2}, {"kernel_size": 3, "stride": 1, "padding": 1}])
@@ -110,11 +110,11 @@ def test_max_pool_of_nan_and_of_minus_infinity(options):
     y, z = F.max_pool2d(x, **options), TF.max_pool2d(t, **options)
     v = RNG.normal(size=y.shape)
     y.backward(mg.tensor(v)), z.backward(torch.tensor(v))
-    np.testing.assert_array_equal(y.detach().numpy(), z.detach().numpy())
-    np.testing.assert_allclose(x.grad.numpy(), t.grad.numpy(), rtol=1e-12)
+    np.testing.assert_array_equal(y.detach().cpu().numpy(), z.detach().cpu().numpy())
+    np.testing.assert_allclose(x.grad.cpu().numpy(), t.grad.cpu().numpy(), rtol=1e-12)
     found, index = F.max_pool2d(x, **options, return_indices=True)
-    np.testing.assert_array_equal(found.detach().numpy(), z.detach().numpy())
-    np.testing.assert_array_equal(index.numpy(), TF.max_pool2d(t, **options, return_indices=True)[1].numpy())
+    np.testing.assert_array_equal(found.detach().cpu().numpy(), z.detach().cpu().numpy())
+    np.testing.assert_array_equal(index.cpu().numpy(), TF.max_pool2d(t, **options, return_indices=True)[1].numpy())
 
 
 @pytest.mark.parametrize(("name", "size"), [("max_pool2d", 2), ("adaptive_max_pool2d", 3)])
@@ -165,7 +165,7 @@ def test_adaptive_pools(data, case):
     agree(lambda t: f(t, size), lambda t: g(t, size), x)
     f, g = pair(f"adaptive_max_pool{dims}d")
     agree(lambda t: f(t, size, True), lambda t: g(t, size, True), x)
-    assert np.array_equal(f(mg.tensor(x), size).numpy(), f(mg.tensor(x), size, True)[0].numpy())
+    assert np.array_equal(f(mg.tensor(x), size).cpu().numpy(), f(mg.tensor(x), size, True)[0].cpu().numpy())
 
 
 def test_adaptive_pools_to_nothing():
@@ -201,10 +201,10 @@ def test_fractional_max_pool_draws_from_the_random_stream():
     x = mg.tensor(RNG.normal(size=(2, 3, 9, 9)))
     pool = nn.FractionalMaxPool2d(2, output_ratio=0.5)
     mg.manual_seed(1)
-    first = pool(x).numpy()
-    assert not np.array_equal(first, pool(x).numpy())
+    first = pool(x).cpu().numpy()
+    assert not np.array_equal(first, pool(x).cpu().numpy())
     mg.manual_seed(1)
-    assert np.array_equal(first, pool(x).numpy())
+    assert np.array_equal(first, pool(x).cpu().numpy())
 
 
 # ---------------------------------------------------------------- back

@@ -45,7 +45,7 @@ CALLS = {
 
 
 def known(v):
-    return v.detach().numpy() if hasattr(v, "detach") else v
+    return v.detach().cpu().numpy() if hasattr(v, "detach") else v
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -102,11 +102,11 @@ def test_both_spellings_at_once_are_refused():
 def test_multinomial_follows_its_weights():
     mg.manual_seed(0)
     p = mg.tensor([[0.0, 1.0, 3.0], [5.0, 0.0, 5.0]])
-    draws = mg.multinomial(p, 20_000, replacement=True).numpy()
+    draws = mg.multinomial(p, 20_000, replacement=True).cpu().numpy()
     assert draws.shape == (2, 20_000)
     shares = np.stack([np.bincount(row, minlength=3) / 20_000 for row in draws])
     np.testing.assert_allclose(shares, [[0.0, 0.25, 0.75], [0.5, 0.0, 0.5]], atol=0.015)
-    first = np.array([mg.multinomial(p[0], 2).numpy() for _ in range(3000)])
+    first = np.array([mg.multinomial(p[0], 2).cpu().numpy() for _ in range(3000)])
     assert (np.sort(first, axis=1) == [1, 2]).all(), "without replacement all are different"
     assert abs((first[:, 0] == 2).mean() - 0.75) < 0.03, "the first draw follows the weights"
 

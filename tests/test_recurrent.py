@@ -101,7 +101,7 @@ def test_the_fused_op_equals_the_unrolled_graph(layer, lengths):
         found.append([y.detach() for y in ys] + [t.grad for t in (x, *states, *ours.parameters())])
         ours.zero_grad()
     for a, b in zip(*found, strict=True):
-        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(a.cpu().numpy(), b.cpu().numpy(), rtol=1e-12, atol=1e-13)
 
 
 def test_unrolled_has_a_node_for_every_step():
@@ -137,24 +137,24 @@ def test_a_padded_batch_equals_each_sequence_alone(name):
     packed = nn.utils.rnn.pack_sequence([mg.tensor(s) for s in found], enforce_sorted=False)
     together = nn.utils.rnn.unpack_sequence(layer(packed)[0])
     for s, y in zip(found, together, strict=True):
-        np.testing.assert_allclose(y.detach().numpy(), layer(mg.tensor(s))[0].detach().numpy(), rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(y.detach().cpu().numpy(), layer(mg.tensor(s))[0].detach().cpu().numpy(), rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_bidirectional_is_forward_beside_reversed(name):
     both, one = getattr(nn, name)(2, 3, bidirectional=True), getattr(nn, name)(2, 3)
     x = mg.tensor(rng().normal(size=(4, 2, 2)).astype("f"))
-    y = both(x)[0].detach().numpy()
+    y = both(x)[0].detach().cpu().numpy()
     for side, turn in (("", lambda t: t), ("_reverse", lambda t: mg.flip(t, 0))):
         one.load_state_dict({k: getattr(both, k + side) for k in one.state_dict()})
         part = y[..., 3:] if side else y[..., :3]
-        np.testing.assert_allclose(turn(one(turn(x))[0]).detach().numpy(), part, rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(turn(one(turn(x))[0]).detach().cpu().numpy(), part, rtol=1e-6, atol=1e-7)
 
 
 def test_dropout_acts_between_layers_in_training_only():
     layer = nn.LSTM(3, 50, 2, dropout=0.5)
     x = mg.randn(4, 2, 3)
-    run = lambda: layer(x)[0].detach().numpy()
+    run = lambda: layer(x)[0].detach().cpu().numpy()
     mg.manual_seed(1)
     first = run()
     assert not np.array_equal(run(), first)
@@ -165,9 +165,9 @@ def test_dropout_acts_between_layers_in_training_only():
     assert np.array_equal(run(), run())
     whole = nn.GRU(3, 4, 2, dropout=1.0)
     whole(x)[0].sum().backward()
-    assert not whole.weight_ih_l0.grad.numpy().any() and whole.bias_hh_l1.grad.numpy().any()
-    first_layer = whole(x)[1][0].detach().numpy()
-    assert np.array_equal(first_layer, whole.eval()(x)[1][0].detach().numpy()), "the input itself was dropped"
+    assert not whole.weight_ih_l0.grad.cpu().numpy().any() and whole.bias_hh_l1.grad.cpu().numpy().any()
+    first_layer = whole(x)[1][0].detach().cpu().numpy()
+    assert np.array_equal(first_layer, whole.eval()(x)[1][0].detach().cpu().numpy()), "the input itself was dropped"
     with pytest.warns(UserWarning, match="dropout acts between layers"):
         nn.RNN(3, 4, dropout=0.1)
 
@@ -199,17 +199,17 @@ def test_whole_sequence_equals_step_by_step():
         Y, hn = rnn(X)
         prediction = out(Y[:, -1, :])
         prediction.sum().backward()
-        gradient, X.grad = X.grad.numpy(), None
+        gradient, X.grad = X.grad.cpu().numpy(), None
 
         cell = nn.RNNCell(input_size=3, hidden_size=8)
         cell.load_state_dict({k: getattr(rnn, k + "_l0") for k in cell.state_dict()})
         h = mg.zeros(24, 8)
         for i in range(X.shape[1]):
             h = cell(X[:, i, :], h)
-            np.testing.assert_allclose(h.detach().numpy(), Y[:, i, :].detach().numpy(), rtol=0, atol=1e-12)
-        np.testing.assert_allclose(h.detach().numpy(), hn[0].detach().numpy(), rtol=0, atol=1e-12)
+            np.testing.assert_allclose(h.detach().cpu().numpy(), Y[:, i, :].detach().cpu().numpy(), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(h.detach().cpu().numpy(), hn[0].detach().cpu().numpy(), rtol=0, atol=1e-12)
         out(h).sum().backward()
-        np.testing.assert_allclose(X.grad.numpy(), gradient, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(X.grad.cpu().numpy(), gradient, rtol=0, atol=1e-12)
         assert prediction.shape == (24, 1) and hn.shape == (1, 24, 8)
     finally:
         mg.set_default_dtype("float32")
@@ -225,8 +225,8 @@ def test_bptt_by_the_textbook():
     T, n, m = 6, 4, 3
     x, target = r.normal(size=(T, m)), r.normal(size=(T, n))
     layer = nn.RNN(m, n).double()
-    U, W, b = (getattr(layer, k).detach().numpy() for k in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0"))
-    b = b + layer.bias_hh_l0.detach().numpy()
+    U, W, b = (getattr(layer, k).detach().cpu().numpy() for k in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0"))
+    b = b + layer.bias_hh_l0.detach().cpu().numpy()
     h = [np.zeros(n)]
     for t in range(T):
         h.append(np.tanh(b + W @ h[-1] + U @ x[t]))
@@ -242,11 +242,11 @@ def test_bptt_by_the_textbook():
         by_hand["shifted U"] += np.outer(a, x[t - 2]) if t > 1 else 0.0
         by_hand["b"] += a
         g = W.T @ a
-    near = lambda p, wanted: np.testing.assert_allclose(p.grad.numpy(), wanted, rtol=1e-12, atol=1e-14)
+    near = lambda p, wanted: np.testing.assert_allclose(p.grad.cpu().numpy(), wanted, rtol=1e-12, atol=1e-14)
     near(layer.weight_hh_l0, by_hand["W"])
     near(layer.weight_ih_l0, by_hand["U"])
     near(layer.bias_ih_l0, by_hand["b"])
-    assert np.abs(layer.weight_ih_l0.grad.numpy() - by_hand["shifted U"]).max() > 1e-2  # the input of the step before is wrong
+    assert np.abs(layer.weight_ih_l0.grad.cpu().numpy() - by_hand["shifted U"]).max() > 1e-2  # the input of the step before is wrong
 
 
 def test_truncated_bptt_by_detach():
@@ -279,7 +279,7 @@ def test_large_inputs_saturate_without_overflow():
         with np.errstate(over="raise", invalid="raise"):
             y = layer(mg.full((3, 2, 1), 1e4))[0]
             y.sum().backward()
-        assert np.isfinite(y.detach().numpy()).all() and np.isfinite(layer.weight_hh_l0.grad.numpy()).all()
+        assert np.isfinite(y.detach().cpu().numpy()).all() and np.isfinite(layer.weight_hh_l0.grad.cpu().numpy()).all()
 
 
 def test_names_that_pytorch_has():
@@ -292,7 +292,7 @@ def test_names_that_pytorch_has():
     with pytest.raises(ValueError, match="load_state_dict"):
         nn.GRU(2, 3).load_state_dict(nn.LSTM(2, 3).state_dict())
     bound = 1 / np.sqrt(64)
-    assert 0.9 * bound < np.abs(nn.GRU(3, 64).weight_hh_l0.detach().numpy()).max() <= bound
+    assert 0.9 * bound < np.abs(nn.GRU(3, 64).weight_hh_l0.detach().cpu().numpy()).max() <= bound
 
 
 REJECTED = [

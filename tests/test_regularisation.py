@@ -39,12 +39,12 @@ def test_the_rate_and_what_becomes_of_each_element(name, p):
     mg.manual_seed(1)
     shape, axes = KINDS[name]
     x = mg.rand(*shape, dtype="float64") + 1.0
-    y = drop(name, x, p).numpy()
+    y = drop(name, x, p).cpu().numpy()
     a = 1.0507009873554805 * 1.6732632423543772
     scale = ((1 - p) * (1 + p * a * a)) ** -0.5
     low, slope, up = (-a * scale + a * p * scale, scale, a * p * scale) if "alpha" in name else (0.0, 1 / (1 - p), 0.0)
     dropped = np.isclose(y, low)
-    np.testing.assert_allclose(y[~dropped], (x.numpy() * slope + up)[~dropped], rtol=1e-12)
+    np.testing.assert_allclose(y[~dropped], (x.cpu().numpy() * slope + up)[~dropped], rtol=1e-12)
     whole = dropped.reshape(*shape[:axes], -1)
     assert (whole.all(-1) == whole.any(-1)).all(), "a channel is dropped whole"
     draws = whole[..., 0].size
@@ -63,8 +63,8 @@ def test_alpha_dropout_keeps_mean_and_variance():
     mg.manual_seed(2)
     x = mg.randn(400, 500, dtype="float64")
     for y in (F.alpha_dropout(x, 0.3, True), F.feature_alpha_dropout(x.reshape(400, 500, 1), 0.3, True)):
-        assert abs(y.numpy().mean()) < 0.01 and abs(y.numpy().var() - 1.0) < 0.02
-    y = F.dropout(x + 3.0, 0.3).numpy()
+        assert abs(y.cpu().numpy().mean()) < 0.01 and abs(y.cpu().numpy().var() - 1.0) < 0.02
+    y = F.dropout(x + 3.0, 0.3).cpu().numpy()
     assert abs(y.mean() - 3.0) < 0.02
 
 
@@ -77,7 +77,7 @@ def test_the_gradient_is_that_of_what_was_drawn(name):
     mg.manual_seed(3)
     at_zero = drop(name, x * 0.0, 0.4).detach()
     (slope,) = mg.grad(y.sum(), [x])
-    np.testing.assert_allclose(y.detach().numpy(), (slope * x + at_zero).detach().numpy(), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(y.detach().cpu().numpy(), (slope * x + at_zero).detach().cpu().numpy(), rtol=1e-9, atol=1e-12)
 
 
 @EVERY
@@ -91,8 +91,8 @@ def test_axes_share_draws_as_in_pytorch(name):
             with pytest.raises(ValueError, match=f"{name}: expected .* axes"):
                 drop(name, x, 0.5)
             continue
-        ours = [drop(name, x, 0.5).numpy() for _ in range(20)]
-        theirs = [getattr(TF, name)(t, 0.5, True).numpy() for _ in range(20)]
+        ours = [drop(name, x, 0.5).cpu().numpy() for _ in range(20)]
+        theirs = [getattr(TF, name)(t, 0.5, True).cpu().numpy() for _ in range(20)]
         for axis in range(axes):
             assert all(np.ptp(y, axis).max() == 0 for y in ours) == all(np.ptp(y, axis).max() == 0 for y in theirs)
 
@@ -104,10 +104,10 @@ def test_in_place(name):
     constant = mg.tensor(data)
     view = constant[:]
     mg.manual_seed(5)
-    wanted = drop(name, mg.tensor(data), 0.5).numpy()
+    wanted = drop(name, mg.tensor(data), 0.5).cpu().numpy()
     mg.manual_seed(5)
     assert drop(name, constant, 0.5, inplace=True) is constant
-    np.testing.assert_array_equal(view.numpy(), wanted)  # in memory
+    np.testing.assert_array_equal(view.cpu().numpy(), wanted)  # in memory
 
     leaf = mg.tensor(data, requires_grad=True)
     h = leaf * 2.0
@@ -118,7 +118,7 @@ def test_in_place(name):
     mg.manual_seed(5)
     again = mg.tensor(data, requires_grad=True)
     drop(name, again * 2.0, 0.5).sum().backward()
-    np.testing.assert_array_equal(leaf.grad.numpy(), again.grad.numpy())
+    np.testing.assert_array_equal(leaf.grad.cpu().numpy(), again.grad.cpu().numpy())
 
     for lib, functions in ((mg, F), (torch, TF)):
         leaf = lib.tensor(data, requires_grad=True)
@@ -135,12 +135,12 @@ def test_layers(name):
         ours, theirs = getattr(nn, LAYERS[name])(0.25, inplace), getattr(torch.nn, LAYERS[name])(0.25, inplace)
         assert repr(ours) == repr(theirs) and not ours.state_dict()
         x = mg.tensor(np.random.default_rng(0).normal(size=KINDS[name][0]))
-        kept = x.numpy().copy()
+        kept = x.cpu().numpy().copy()
         mg.manual_seed(7)
         y = ours(x)
         assert (y is x) == inplace
         mg.manual_seed(7)
-        np.testing.assert_array_equal(y.numpy(), drop(name, mg.tensor(kept), 0.25).numpy())
+        np.testing.assert_array_equal(y.cpu().numpy(), drop(name, mg.tensor(kept), 0.25).cpu().numpy())
         assert ours.eval()(x) is x
 
 
@@ -183,7 +183,7 @@ def test_penalties_of_a_model_by_name(pattern, names):
     rng = np.random.default_rng(0)
     for p in model.parameters():
         p.copy_(mg.tensor(rng.normal(size=p.shape))) if not p.requires_grad else p._data.__setitem__(..., rng.normal(size=p.shape))
-    w = {name: p.detach().numpy() for name, p in model.named_parameters()}
+    w = {name: p.detach().cpu().numpy() for name, p in model.named_parameters()}
     l1 = sum(np.abs(w[n]).sum() for n in names)
     l2 = sum((w[n] ** 2).sum() for n in names)
     slopes = {
@@ -200,7 +200,7 @@ def test_penalties_of_a_model_by_name(pattern, names):
         for name, p in model.named_parameters():
             assert (p.grad is not None) == (name in names)
             if name in names:
-                np.testing.assert_allclose(p.grad.numpy(), slope(w[name]), rtol=1e-12)
+                np.testing.assert_allclose(p.grad.cpu().numpy(), slope(w[name]), rtol=1e-12)
         given = [p for name, p in model.named_parameters() if name in names]
         assert penalty(given, *strengths).item() == pytest.approx(value, rel=1e-12)
 
@@ -215,7 +215,7 @@ def test_l2_is_half_of_weight_decay():
     nn.l2_penalty(models[1], 0.2).backward()
     first.step(), second.step()
     for p, q in zip(*weights, strict=True):
-        np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=1e-12)
+        np.testing.assert_allclose(p.detach().cpu().numpy(), q.detach().cpu().numpy(), rtol=1e-12)
 
 
 @pytest.mark.parametrize("model", [None, [1.0, 2.0], a_model])
@@ -251,7 +251,7 @@ def both(values):
 
 def same_gradients(ours, theirs):
     for p, q in zip(ours[:-1], theirs[:-1], strict=True):
-        np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(p.grad.cpu().numpy(), q.grad.cpu().numpy(), rtol=1e-12, atol=1e-13)
     assert ours[-1].grad is None
 
 
@@ -260,10 +260,10 @@ def same_gradients(ours, theirs):
 def test_clipping_by_norm(values, norm_type, max_norm, foreach):
     ours, theirs = both(values)
     y, z = (lib.utils.clip_grad_norm_(ps, max_norm, norm_type, False, foreach) for lib, ps in ((nn, ours), (torch.nn, theirs)))
-    np.testing.assert_allclose(y.numpy(), z.numpy(), rtol=1e-12)
+    np.testing.assert_allclose(y.cpu().numpy(), z.cpu().numpy(), rtol=1e-12)
     same_gradients(ours, theirs)
     y, z = (lib.utils.get_total_norm([p.grad for p in ps[:-1]], norm_type) for lib, ps in ((nn, ours), (torch.nn, theirs)))
-    np.testing.assert_allclose(y.numpy(), z.numpy(), rtol=1e-12)
+    np.testing.assert_allclose(y.cpu().numpy(), z.cpu().numpy(), rtol=1e-12)
     if values:
         nn.utils.clip_grads_with_norm_(ours, 0.5, y), torch.nn.utils.clip_grads_with_norm_(theirs, 0.5, z)
         same_gradients(ours, theirs)
@@ -283,7 +283,7 @@ def test_a_norm_that_is_not_finite_changes_nothing_if_asked(bad):
     for lib, ps in ((nn, ours), (torch.nn, theirs)):
         with pytest.raises((ValueError, RuntimeError), match="finite"):
             lib.utils.clip_grad_norm_(ps, 1.0, error_if_nonfinite=True)
-    np.testing.assert_array_equal(ours[0].grad.numpy(), [1.0, bad])
+    np.testing.assert_array_equal(ours[0].grad.cpu().numpy(), [1.0, bad])
     with pytest.raises(ValueError, match="get_total_norm: expected a finite norm"):
         nn.utils.get_total_norm(ours[0].grad, error_if_nonfinite=True)
 
@@ -293,7 +293,7 @@ def test_the_norm_of_half_gradients_is_finite():
     p.grad = mg.tensor([300.0, 400.0], dtype="float16")  # 300^2 is infinite in float16
     assert nn.utils.clip_grad_norm_(p, 5.0).item() == 500.0
     assert p.grad.dtype == np.float16
-    np.testing.assert_allclose(p.grad.numpy(), [3.0, 4.0], rtol=1e-3)
+    np.testing.assert_allclose(p.grad.cpu().numpy(), [3.0, 4.0], rtol=1e-3)
 
 
 @pytest.mark.parametrize("call", [lambda: nn.Dropout("a"), lambda: F.dropout(mg.ones(2), "a"), lambda: nn.MultiheadAttention(2, 1, dropout="a")])
@@ -318,4 +318,4 @@ def test_clipping_refuses(call):
     p.grad = mg.ones(2)
     with pytest.raises((ValueError, TypeError), match=r"expected .*="):
         call([p])
-    np.testing.assert_array_equal(p.grad.numpy(), [1.0, 1.0])
+    np.testing.assert_array_equal(p.grad.cpu().numpy(), [1.0, 1.0])

@@ -112,7 +112,7 @@ def test_the_field_is_the_gradients_footprint(stack):
     for i in (0, 1):
         x.grad = None
         y[0, 0, i].backward(retain_graph=True)
-        reached.append(np.flatnonzero(x.grad.numpy()))
+        reached.append(np.flatnonzero(x.grad.cpu().numpy()))
     assert reached[0][0] == 0 and reached[0][-1] == field.size[0] - 1
     assert reached[1][0] == field.jump[0]
     row = nn.explain_shapes(stack, x.shape).rows[-1]
@@ -312,7 +312,7 @@ def test_the_model_is_left_as_it_was():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout(), nn.Flatten(), nn.Linear(8, 2))
     model[2].eval()
     model[0].requires_grad_(False)
-    before = {k: v.numpy().copy() for k, v in model.state_dict().items()}
+    before = {k: v.cpu().numpy().copy() for k, v in model.state_dict().items()}
     for shape, works in (((1, 1, 4, 4), True), ((1, 1, 5, 5), False)):
         if works:
             nn.explain_shapes(model, shape)
@@ -321,7 +321,7 @@ def test_the_model_is_left_as_it_was():
                 nn.explain_shapes(model, shape)
         assert [m.training for m in model.modules()] == [True, True, True, False, True, True]
         assert [p.requires_grad for p in model.parameters()] == [False, False, True, True, True, True]
-        assert all(np.array_equal(v.numpy(), before[k]) for k, v in model.state_dict().items())
+        assert all(np.array_equal(v.cpu().numpy(), before[k]) for k, v in model.state_dict().items())
         assert all(p.grad is None for p in model.parameters()) and mg.is_grad_enabled()
         assert not any(hooks for m in model.modules() for hooks in m._hooks.values())
 

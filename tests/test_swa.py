@@ -24,7 +24,7 @@ def net(lib):
 def pair():
     """The same model in both libraries."""
     ours, theirs = net(mg), net(torch)
-    ours.load_state_dict({k: mg.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
+    ours.load_state_dict({k: mg.tensor(v.cpu().numpy()) for k, v in theirs.state_dict().items()})
     return ours, theirs
 
 
@@ -43,7 +43,7 @@ def same_state(ours, theirs):
     assert list(a) == list(b)
     for key, value in b.items():
         whole = not value.is_floating_point()  # a mean of counts is cut off: 2.9999 may be 3 there
-        np.testing.assert_allclose(a[key].numpy(), value.numpy(), rtol=1e-12, atol=whole or 1e-14, err_msg=key)
+        np.testing.assert_allclose(a[key].cpu().numpy(), value.cpu().numpy(), rtol=1e-12, atol=whole or 1e-14, err_msg=key)
 
 
 WAYS = {
@@ -79,12 +79,12 @@ def test_means_are_pytorchs_and_state_moves_both_ways(way, use_buffers, exact):
         same_state(a, b)
         if seed == 3:
             state = copy.deepcopy(b.state_dict())
-            b.load_state_dict({k: torch.tensor(v.numpy()) for k, v in a.state_dict().items()})
-            a.load_state_dict({k: mg.tensor(v.numpy()) for k, v in state.items()})
+            b.load_state_dict({k: torch.tensor(v.cpu().numpy()) for k, v in a.state_dict().items()})
+            a.load_state_dict({k: mg.tensor(v.cpu().numpy()) for k, v in state.items()})
     x = np.random.default_rng(0).normal(size=(5, 3))
     a.eval(), b.eval()
     with mg.no_grad(), torch.no_grad():
-        np.testing.assert_allclose(a(mg.tensor(x)).numpy(), b(torch.tensor(x)).numpy(), rtol=1e-9)
+        np.testing.assert_allclose(a(mg.tensor(x)).cpu().numpy(), b(torch.tensor(x)).numpy(), rtol=1e-9)
 
 
 def test_the_mean_is_a_copy_that_training_does_not_touch():
@@ -109,9 +109,9 @@ def test_statistics_anew_are_pytorchs():
     theirs_.update_bn([(torch.tensor(x), y) for x, y in batches], theirs)
     same_state(ours, theirs)
     assert not ours.training and ours[1].momentum == 0.1
-    before = ours[1].running_mean.numpy().copy()
+    before = ours[1].running_mean.cpu().numpy().copy()
     swa_utils.update_bn([mg.tensor(batches[0][0])], ours)
-    assert (ours[1].running_mean.numpy() != before).any()
+    assert (ours[1].running_mean.cpu().numpy() != before).any()
     swa_utils.update_bn(iter(()), mg.nn.Linear(2, 2))  # nothing to do
 
     def spoiled():

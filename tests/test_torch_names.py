@@ -82,7 +82,7 @@ def descend(lib, opt, start, steps=8, schedule=None):
         rates.append(o.param_groups[0]["lr"])
         if s:
             s.step()
-    return w.detach().numpy(), rates
+    return w.detach().cpu().numpy(), rates
 
 
 # PyTorch keeps a factor of NAdam and two of ASGD in float32, and turns Muon's matrices in bfloat16.

@@ -105,26 +105,26 @@ def models():
 def test_gradients_are_bitwise_those_of_backward(number):
     module, loss, shape = models()[number]
     x = mg.randn(*shape).requires_grad_()
-    before = {name: b.numpy().copy() for name, b in module.named_buffers()}
+    before = {name: b.cpu().numpy().copy() for name, b in module.named_buffers()}
     mg.manual_seed(7)
     t = mg.trace(loss, x)
-    after = {name: b.numpy().copy() for name, b in module.named_buffers()}
+    after = {name: b.cpu().numpy().copy() for name, b in module.named_buffers()}
     assert x.grad is None and all(p.grad is None for p in module.parameters())
     for name, b in module.named_buffers():
         b.data[...] = before[name]
     mg.manual_seed(7)
     y = loss(x)
     y.backward()
-    assert (t.loss.data == y.detach().numpy()).all()
+    assert (t.loss.data == y.detach().cpu().numpy()).all()
     assert (
-        t[next(v for v in t.values if v.kind == "input" and v.shape == x.shape)].grad == x.grad.numpy()
+        t[next(v for v in t.values if v.kind == "input" and v.shape == x.shape)].grad == x.grad.cpu().numpy()
     ).all()
     for name, p in module.named_parameters():
         assert (
-            t[next(n for n in t.grads if n == name or n.endswith("." + name))].grad == p.grad.numpy()
+            t[next(n for n in t.grads if n == name or n.endswith("." + name))].grad == p.grad.cpu().numpy()
         ).all(), name
     for name, b in module.named_buffers():
-        assert (b.numpy() == after[name]).all()
+        assert (b.cpu().numpy() == after[name]).all()
     assert not any(m._hooks.get("before") or m._hooks.get("after") for m in module.modules())
 
 

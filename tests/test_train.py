@@ -51,7 +51,7 @@ def trainer(folder, **settings):
 
 def weights(folder, name=LAST):
     tensors, data = load_checkpoint(folder / name)
-    return {k: t.numpy() for k, t in tensors.items()}, data
+    return {k: t.cpu().numpy() for k, t in tensors.items()}, data
 
 
 def same(a, b):
@@ -201,7 +201,7 @@ def test_a_checkpoint_holds_every_dtype_and_shape(tmp_path):
         assert (
             found[name].shape == raw.shape
             and found[name].dtype == raw.dtype
-            and (found[name].numpy() == raw).all()
+            and (found[name].cpu().numpy() == raw).all()
         )
 
 
@@ -242,7 +242,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_rubbish(tmp_path, monkeypatch, c
 
 def test_state_dict_faults_are_told_all_at_once_and_change_nothing(tmp_path):
     model = TinyNet()
-    before = {k: v.numpy().copy() for k, v in model.state_dict().items()}
+    before = {k: v.cpu().numpy().copy() for k, v in model.state_dict().items()}
     state = model.state_dict()
     state["net.1.weight"] = mg.zeros(3, 3)
     state["extra"] = state.pop("net.5.bias")
@@ -250,7 +250,7 @@ def test_state_dict_faults_are_told_all_at_once_and_change_nothing(tmp_path):
         model.load_state_dict(state)
     for part in ("net.1.weight expected (12, 16), got (3, 3)", "missing: net.5.bias", "extra: extra"):
         assert part in str(error.value)
-    assert all((model.state_dict()[k].numpy() == v).all() for k, v in before.items())
+    assert all((model.state_dict()[k].cpu().numpy() == v).all() for k, v in before.items())
 
 
 # ---------------------------------------------------------------- whole runs, killed

@@ -84,7 +84,7 @@ def test_the_number_of_workers_changes_nothing(mixing):
     runs = []
     for workers in (0, 1, 3):
         loader = DataLoader(data, 5, shuffle=True, num_workers=workers, generator=Generator(7))
-        runs.append([np.concatenate([part.numpy().ravel() for part in batch]) for batch in loader])
+        runs.append([np.concatenate([part.cpu().numpy().ravel() for part in batch]) for batch in loader])
     for run in runs[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(runs[0], run, strict=True))
 

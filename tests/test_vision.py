@@ -91,7 +91,7 @@ def test_a_scale_that_leaves_a_length(mode, shape):
     x = RNG.normal(size=shape)
     for antialias in {"bilinear": (False, True), "bicubic": (False, True), "lanczos": (True,)}.get(mode, (False,)):
         ours, theirs = both("interpolate", scale_factor=(2.0, 1.2, 1.01)[-len(shape) + 2 :], mode=mode, antialias=antialias)
-        np.testing.assert_allclose(ours(mg.tensor(x)).numpy(), theirs(torch.tensor(x)).numpy(), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(ours(mg.tensor(x)).cpu().numpy(), theirs(torch.tensor(x)).numpy(), rtol=1e-12, atol=1e-12)
 
 
 @many
@@ -118,9 +118,9 @@ def test_nearest_of_whole_numbers_and_of_infinities():
         ours, theirs = both("interpolate", size=(7, 3), mode=mode)
         y, z = ours(mg.tensor(x)), theirs(torch.tensor(x))
         assert y.dtype == np.uint8
-        assert np.array_equal(y.numpy(), z.numpy())
+        assert np.array_equal(y.cpu().numpy(), z.cpu().numpy())
         far = np.where(x > 100, -np.inf, 1.0)
-        assert np.array_equal(ours(mg.tensor(far)).numpy(), theirs(torch.tensor(far)).numpy())
+        assert np.array_equal(ours(mg.tensor(far)).cpu().numpy(), theirs(torch.tensor(far)).numpy())
 
 
 def test_older_names():
@@ -167,7 +167,7 @@ def test_grid_sample_far_away_and_nowhere(padding):
         ours, theirs = both("grid_sample", mode=mode, padding_mode=padding, align_corners=True)
         with np.errstate(invalid="ignore"):
             y, z = ours(mg.tensor(x), mg.tensor(points)), theirs(torch.tensor(x), torch.tensor(points))
-        np.testing.assert_allclose(y.numpy(), z.numpy(), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(y.cpu().numpy(), z.cpu().numpy(), rtol=1e-4, atol=1e-4)
 
 
 @many
@@ -187,7 +187,7 @@ def test_pixel_shuffles(lead, r, channels, h, w):
     x = RNG.normal(size=(*lead, channels * r * r, h, w))
     agree(*both("pixel_shuffle", r), x)
     agree(*both("pixel_unshuffle", r), RNG.normal(size=(*lead, channels, h * r, w * r)))
-    assert np.array_equal(F.pixel_unshuffle(F.pixel_shuffle(mg.tensor(x), r), r).numpy(), x)
+    assert np.array_equal(F.pixel_unshuffle(F.pixel_shuffle(mg.tensor(x), r), r).cpu().numpy(), x)
 
 
 @many
@@ -196,7 +196,7 @@ def test_channel_shuffle(groups, each, lengths):
     x = RNG.normal(size=(2, groups * each, *lengths))
     agree(*both("channel_shuffle", groups), x)
     ours, theirs = both("native_channel_shuffle", groups)  # PyTorch's has no derivative
-    assert np.array_equal(ours(mg.tensor(x)).numpy(), theirs(torch.tensor(x)).numpy())
+    assert np.array_equal(ours(mg.tensor(x)).cpu().numpy(), theirs(torch.tensor(x)).numpy())
 
 
 # ---------------------------------------------------------------- layers

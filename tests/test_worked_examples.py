@@ -93,11 +93,11 @@ def test_parameter_counts():
 
 
 def test_three_by_three_edges_have_three_nonzeros_a_row_and_shifts_commute():
-    jacobian = mg.jacobian(lambda x: F.conv1d(x, mg.ones(1, 1, 3)), mg.ones(1, 1, 6)).reshape(4, 6).numpy()
+    jacobian = mg.jacobian(lambda x: F.conv1d(x, mg.ones(1, 1, 3)), mg.ones(1, 1, 6)).reshape(4, 6).cpu().numpy()
     assert ((jacobian != 0).sum(axis=1) == 3).all()
     x, w = (mg.randint(-9, 9, shape).float() for shape in ((1, 1, 9, 9), (1, 1, 3, 3)))  # whole numbers: sums are exact
-    shifted = F.conv2d(mg.roll(x, 1, 3), w).numpy()[..., 1:]
-    np.testing.assert_array_equal(shifted, F.conv2d(x, w).numpy()[..., :-1])
+    shifted = F.conv2d(mg.roll(x, 1, 3), w).cpu().numpy()[..., 1:]
+    np.testing.assert_array_equal(shifted, F.conv2d(x, w).cpu().numpy()[..., :-1])
 
 
 def test_softmax_cross_entropy_of_uniform_scores_is_ln_k():
@@ -127,7 +127,7 @@ def descend(penalty, x, y, steps=4000, lr=0.05):
         optimiser.zero_grad()
         (((mg.tensor(x) @ w - mg.tensor(y)) ** 2).mean() + penalty(w)).backward()
         optimiser.step()
-    return w.detach().numpy()
+    return w.detach().cpu().numpy()
 
 
 def test_ridge_is_its_closed_form_and_the_lasso_drops_what_is_useless():
