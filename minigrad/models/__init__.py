@@ -5,12 +5,29 @@ from .alexnet import AlexNet, AlexNet32
 from .autoencoder import LSTMAutoencoder
 from .char_rnn import CharRNN
 from .forecaster import LinearForecaster, LSTMForecaster
+from .gat import GAT
+from .gcn import GCN, Edges, normalised, normalised_edges
 from .gpt import GPT, GPT2_SIZES, GPTSize
+from .knn import KNN
 from .lenet5 import LeNet5
 from .mlp import MLP
 from .nin import NIN, CAMNet
 from .pattern import PATTERNS, pattern, pattern_text
-from .resnet import ResNet, resnet20
+from .pointnet import PointNet
+from .resnet import (
+    ResNet,
+    plain20,
+    plain32,
+    plain44,
+    plain56,
+    plain110,
+    resnet20,
+    resnet32,
+    resnet44,
+    resnet56,
+    resnet110,
+)
+from .resnet_imagenet import BasicBlock, Bottleneck, ImageNetResNet, resnet18, resnet34, resnet50
 from .rnn_forms import EncoderDecoder, ManyToMany, ManyToOne, OneToMany, OneToOne
 from .sentiment import AttentionLSTM, HierarchicalAttention
 from .seq2seq import Seq2Seq
@@ -18,4 +35,62 @@ from .tagger import Tagger
 from .text_cnn import TextCNN
 from .vgg import VGG, NarrowVGG, vgg11, vgg13, vgg16, vgg19
 
-__all__ = ["GPT", "GPT2_SIZES", "MLP", "NIN", "PATTERNS", "VGG", "AddingRNN", "AlexNet", "AlexNet32", "AttentionLSTM", "CAMNet", "CharRNN", "EncoderDecoder", "GPTSize", "HierarchicalAttention", "LSTMAutoencoder", "LSTMForecaster", "LeNet5", "LinearForecaster", "ManyToMany", "ManyToOne", "NarrowVGG", "OneToMany", "OneToOne", "ResNet", "Seq2Seq", "Tagger", "TextCNN", "pattern", "pattern_text", "resnet20", "vgg11", "vgg13", "vgg16", "vgg19"]
+__all__ = [
+    "GAT",
+    "GCN",
+    "KNN",
+    "Edges",
+    "PointNet",
+    "normalised",
+    "normalised_edges",
+    "GPT",
+    "GPT2_SIZES",
+    "MLP",
+    "NIN",
+    "PATTERNS",
+    "VGG",
+    "AddingRNN",
+    "AlexNet",
+    "AlexNet32",
+    "AttentionLSTM",
+    "BasicBlock",
+    "Bottleneck",
+    "CAMNet",
+    "CharRNN",
+    "EncoderDecoder",
+    "GPTSize",
+    "HierarchicalAttention",
+    "ImageNetResNet",
+    "LSTMAutoencoder",
+    "LSTMForecaster",
+    "LeNet5",
+    "LinearForecaster",
+    "ManyToMany",
+    "ManyToOne",
+    "NarrowVGG",
+    "OneToMany",
+    "OneToOne",
+    "ResNet",
+    "Seq2Seq",
+    "Tagger",
+    "TextCNN",
+    "pattern",
+    "pattern_text",
+    "plain110",
+    "plain20",
+    "plain32",
+    "plain44",
+    "plain56",
+    "resnet110",
+    "resnet18",
+    "resnet20",
+    "resnet32",
+    "resnet34",
+    "resnet44",
+    "resnet50",
+    "resnet56",
+    "vgg11",
+    "vgg13",
+    "vgg16",
+    "vgg19",
+]
