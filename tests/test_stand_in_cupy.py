@@ -87,3 +87,11 @@ def test_cupy_itself_sends_addresses(stand_in):
     assert not stand_in.ledger.transfers()
     cupy.concatenate(parts)
     assert stand_in.ledger.count("h2d") == 1
+
+
+def test_small_whole_numbers_and_a_float_are_float64(older):
+    x = np.array([1, 2, 250], np.uint8)
+    for make in (lambda t: t / 255.0, lambda t: 0.1 * t, lambda t: (t > 1) * 0.3, lambda t: t > 1.5):
+        here, there = make(mg.tensor(x)), make(mg.tensor(x, device="cuda"))
+        assert here.dtype == there.dtype
+        assert (here.numpy() == there.cpu().numpy()).all()
