@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from image_models import count, learns, undrawn  # noqa: F401
 
 import minigrad as mg
-from minigrad import inspect, nn, optim
+from minigrad import inspect, nn
 from minigrad.models import (
     NIN,
     PATTERNS,
@@ -22,46 +23,10 @@ from minigrad.models import (
 )
 
 
-def count(module):
-    return sum(p.size for p in module.parameters())
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Models are made without drawing their weights: counting 140 million then costs nothing."""
-    zero = nn.init.zeros_
-
-    def leave(*args, **kwargs):
-        for t in args:
-            if isinstance(t, mg.Tensor) and t.size < 3e6:  # memory nobody wrote may hold anything
-                zero(t)
-
-    for name in ("layer_default_", "normal_", "constant_", "zeros_", "kaiming_normal_"):
-        monkeypatch.setattr(nn.init, name, leave)
-
-
-def learns(net, shape, classes=4, steps=6, lr=1e-3, loss_of=None):
-    """Adam on one batch: the first step sends a gradient to every weight, and the loss falls."""
-    net.train()
-    x, labels = mg.randn(*shape), mg.tensor(np.arange(shape[0]) % classes)
-    loss_of = loss_of or (lambda scores, y: nn.CrossEntropyLoss()(scores, y))
-    optimiser, losses = optim.Adam(net.parameters(), lr), []
-    for step in range(steps):
-        optimiser.zero_grad()
-        loss = loss_of(net(x), labels)
-        loss.backward()
-        if step == 0:
-            dead = [k for k, p in net.named_parameters() if p.grad is None or not p.grad.cpu().numpy().any()]
-            assert dead == []
-        optimiser.step()
-        losses.append(loss.item())
-    assert np.isfinite(losses).all() and losses[-1] < 0.7 * losses[0], losses
-
-
 # ---------------------------------------------------------------- AlexNet
 
 
-def test_alexnets_parameters(undrawn):
+def test_alexnets_parameters(undrawn):  # noqa: F811
     net = AlexNet()
     by_layer = {name: count(layer) for name, layer in net.named_children() if count(layer)}
     assert by_layer == {
@@ -72,7 +37,7 @@ def test_alexnets_parameters(undrawn):
     assert count(AlexNet32()) == 4_980_554
 
 
-def test_alexnets_maps(undrawn):
+def test_alexnets_maps(undrawn):  # noqa: F811
     net = AlexNet()
     net.forward = net.features  # 4.6 of the paper's 61 million weights; the linear layers' shapes are counted above
     rows = {row.name: row for row in nn.explain_shapes(net, (1, 3, 227, 227)).rows if row.parameters}
@@ -116,7 +81,7 @@ def test_the_small_alexnet_learns():
 # ---------------------------------------------------------------- VGG
 
 
-def test_vggs_parameters(undrawn):
+def test_vggs_parameters(undrawn):  # noqa: F811
     assert [count(make()) for make in (vgg11, vgg13, vgg16, vgg19)] == [
         132_863_336, 133_047_848, 138_357_544, 143_667_240,
     ]  # fmt: skip
@@ -129,7 +94,7 @@ def test_vggs_parameters(undrawn):
     assert count(NarrowVGG()) == 3_686_954
 
 
-def test_vggs_state_dict_is_torchvisions(undrawn):
+def test_vggs_state_dict_is_torchvisions(undrawn):  # noqa: F811
     convs = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
     keys = [f"features.{i}" for i in convs] + [f"classifier.{i}" for i in (0, 3, 6)]
     assert list(vgg16().state_dict()) == [f"{k}.{part}" for k in keys for part in ("weight", "bias")]
@@ -137,7 +102,7 @@ def test_vggs_state_dict_is_torchvisions(undrawn):
     assert [k.rsplit(".")[-1] for k in with_norm] == ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
 
 
-def test_vggs_multiply_adds_and_field(undrawn):
+def test_vggs_multiply_adds_and_field(undrawn):  # noqa: F811
     net = VGG(16, classes=3)
     table = nn.explain_shapes(net.features, (1, 3, 32, 32))
     assert table.multiply_adds == 15_346_630_656 // 49  # at 224x224 the paper's 15.3 billion: 49 times the places
@@ -271,7 +236,7 @@ def test_the_designs_learn(name):
 # ---------------------------------------------------------------- what does not fit
 
 
-def test_wrong_sizes_are_told(undrawn):
+def test_wrong_sizes_are_told(undrawn):  # noqa: F811
     with pytest.raises(ValueError, match=r"AlexNet: expected images \(N, 3, 227, 227\), got \(1, 3, 224, 224\)"):
         AlexNet()(mg.zeros(1, 3, 224, 224))
     with pytest.raises(ValueError, match=r"AlexNet32: expected images \(N, 3, 32, 32\), got \(1, 1, 32, 32\)"):
