@@ -1,4 +1,4 @@
-"""Every CUDA kernel compiles for cards of three generations. Needs no GPU; skipped where NVRTC is not installed."""
+"""CUDA kernels compile for cards of three generations. Needs no GPU; skipped where NVRTC is not installed."""
 
 import nvrtc
 import pytest
@@ -10,11 +10,10 @@ needs_compiler = pytest.mark.skipif(nvrtc.library() is None, reason="NVRTC is no
 
 
 @needs_compiler
-@pytest.mark.slow
 @pytest.mark.parametrize("architecture", nvrtc.ARCHITECTURES)
-@pytest.mark.parametrize("name", cuda.names())
-def test_every_instance_compiles(name, architecture):
-    assert len(nvrtc.compiled(cuda.source(name), nvrtc.instances(name), architecture)) > 1000
+def test_a_file_compiles(architecture):
+    """One, for a developer's suite; `python tests/nvrtc.py` compiles all, and CI runs it."""
+    assert len(nvrtc.compiled(cuda.source("optim"), nvrtc.instances("optim"), architecture)) > 1000
 
 
 @needs_compiler
