@@ -95,3 +95,18 @@ def test_small_whole_numbers_and_a_float_are_float64(older):
         here, there = make(mg.tensor(x)), make(mg.tensor(x, device="cuda"))
         assert here.dtype == there.dtype
         assert (here.numpy() == there.cpu().numpy()).all()
+
+
+def test_the_users_allocator_stays(stand_in, monkeypatch):
+    if not stand_in:
+        pytest.skip("needs the stand-in")
+    from minigrad.engine import gpu
+
+    pool = stand_in.cupy.cuda.MemoryPool()
+    stand_in.cupy.cuda.set_allocator(pool.malloc)
+    monkeypatch.setattr(gpu._Process, "cupy", None)
+    x = mg.ones(100, device="cuda")
+    assert pool.used_bytes() >= x._data.nbytes
+    with stand_in.cupy.cuda.using_allocator(pool.malloc):
+        monkeypatch.setattr(gpu._Process, "cupy", None)
+        assert (x + 1).sum().item() == 200

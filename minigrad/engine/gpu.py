@@ -102,11 +102,12 @@ def cuda_is_available() -> bool:
 
 
 def _prepare(cupy: ModuleType) -> None:
-    """Allocations go through ours; lines of CuPy's are not the user's."""
+    """Allocations go through ours, unless the user chose an allocator; lines of CuPy's are not the user's."""
     folder = str(Path(cupy.__file__ or "").parent)
     if folder not in callers.OURS:
         callers.OURS.append(folder)
-    if hasattr(cupy.cuda, "set_allocator"):
+    chosen = getattr(cupy.cuda, "get_allocator", lambda: None)()
+    if chosen is not None and chosen == cupy.get_default_memory_pool().malloc:
         cupy.cuda.set_allocator(_allocate)
 
 
