@@ -8,6 +8,7 @@ from .forecaster import LinearForecaster, LSTMForecaster
 from .gat import GAT
 from .gcn import GCN, Edges, normalised, normalised_edges
 from .gpt import GPT, GPT2_SIZES, GPTSize
+from .inception import GoogLeNet, Inception, MiniGoogLeNet, NaiveInception, auxiliary_loss
 from .knn import KNN
 from .lenet5 import LeNet5
 from .mlp import MLP
@@ -38,13 +39,9 @@ from .vgg import VGG, NarrowVGG, vgg11, vgg13, vgg16, vgg19
 __all__ = [
     "GAT",
     "GCN",
-    "KNN",
-    "Edges",
-    "PointNet",
-    "normalised",
-    "normalised_edges",
     "GPT",
     "GPT2_SIZES",
+    "KNN",
     "MLP",
     "NIN",
     "PATTERNS",
@@ -57,23 +54,32 @@ __all__ = [
     "Bottleneck",
     "CAMNet",
     "CharRNN",
+    "Edges",
     "EncoderDecoder",
     "GPTSize",
+    "GoogLeNet",
     "HierarchicalAttention",
     "ImageNetResNet",
+    "Inception",
     "LSTMAutoencoder",
     "LSTMForecaster",
     "LeNet5",
     "LinearForecaster",
     "ManyToMany",
     "ManyToOne",
+    "MiniGoogLeNet",
+    "NaiveInception",
     "NarrowVGG",
     "OneToMany",
     "OneToOne",
+    "PointNet",
     "ResNet",
     "Seq2Seq",
     "Tagger",
     "TextCNN",
+    "auxiliary_loss",
+    "normalised",
+    "normalised_edges",
     "pattern",
     "pattern_text",
     "plain110",
