@@ -4,6 +4,8 @@ from .adding import AddingRNN
 from .alexnet import AlexNet, AlexNet32
 from .autoencoder import LSTMAutoencoder
 from .char_rnn import CharRNN
+from .ecg import MINA, BeatCNN, BeatLSTM, ECGNet, bands
+from .fcn1d import FCN1d
 from .forecaster import LinearForecaster, LSTMForecaster
 from .gat import GAT
 from .gcn import GCN, Edges, normalised, normalised_edges
@@ -15,6 +17,7 @@ from .mlp import MLP
 from .nin import NIN, CAMNet
 from .pattern import PATTERNS, pattern, pattern_text
 from .pointnet import PointNet
+from .protein import ProteinLSTM
 from .resnet import (
     ResNet,
     plain20,
@@ -28,15 +31,30 @@ from .resnet import (
     resnet56,
     resnet110,
 )
+from .resnet1d import ResNet1d
 from .resnet_imagenet import BasicBlock, Bottleneck, ImageNetResNet, resnet18, resnet34, resnet50
 from .rnn_forms import EncoderDecoder, ManyToMany, ManyToOne, OneToMany, OneToOne
 from .sentiment import AttentionLSTM, HierarchicalAttention
 from .seq2seq import Seq2Seq
+from .siamese import Siamese
 from .tagger import Tagger
 from .text_cnn import TextCNN
 from .vgg import VGG, NarrowVGG, vgg11, vgg13, vgg16, vgg19
+from .wavenet import WaveNet, mu_law, mu_law_inverse
 
 __all__ = [
+    "MINA",
+    "BeatCNN",
+    "BeatLSTM",
+    "ECGNet",
+    "bands",
+    "FCN1d",
+    "ProteinLSTM",
+    "ResNet1d",
+    "Siamese",
+    "WaveNet",
+    "mu_law",
+    "mu_law_inverse",
     "GAT",
     "GCN",
     "GPT",
