@@ -406,10 +406,6 @@ def agree(op: Op, arrays: list) -> None:
         for i in taking_part:
             if arrays[i].dtype.kind in "biu" or (halves and is_half(arrays[i].dtype)):
                 arrays[i] = arrays[i].astype(SINGLE if halves else np.result_type(*floats))
-    elif float in map(type, arrays):  # small whole numbers and 0.5 are float16 to CuPy 13
-        for i in taking_part:
-            if arrays[i].dtype.itemsize < 4 and on_gpu(arrays[i]):
-                arrays[i] = arrays[i].astype(np.float64)
 
 
 def carries(op: Op, y: Array) -> bool:

@@ -70,10 +70,6 @@ def is_bfloat16(x):
     return getattr(getattr(x, "dtype", None), "name", "") == "bfloat16"
 
 
-def small(x):
-    return isinstance(x, ndarray) and x.dtype.kind in "biu" and x.dtype.itemsize < 4
-
-
 def _has_arrays(x):
     return isinstance(x, ndarray) or (isinstance(x, tuple | list) and any(_has_arrays(item) for item in x))
 
@@ -166,9 +162,6 @@ class ufunc:
         for x in args:
             if not isinstance(x, (ndarray, *NUMBERS)):
                 raise TypeError(f"Unsupported type {type(x)}")
-        if older(14) and float in map(type, args):  # the smallest float that has room for all
-            args = [x.astype(np.result_type(x.dtype, np.float16)) if small(x) else x for x in args]
-            args = [np.float16(x) if type(x) is float and any(map(small, args)) else x for x in args]
         kw = {"dtype": dtype, "casting": casting, "where": None if where is None else bare(where)}
         kw = {key: value for key, value in kw.items() if value is not None}
         outs = out if isinstance(out, tuple) else (out,)

@@ -105,7 +105,7 @@ class _Loaded:
 
 @functools.cache
 def _loaded(lib: Any, device: int, file: str, expression: str) -> _Loaded:
-    """The kernel, compiled once for this process; CuPy keeps its binary on disk for the next one."""
+    """The kernel, compiled once for this process; CuPy 14 keeps its binary on disk for the next one."""
     return _Loaded(lib, file, expression)
 
 
