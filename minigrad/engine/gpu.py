@@ -8,6 +8,7 @@ more. If that fails too, the error tells the op, the sizes and the ways out; not
 from __future__ import annotations
 
 import collections
+import functools
 import gc
 import importlib
 import sys
@@ -118,7 +119,13 @@ def version(cupy: ModuleType) -> int:
 
 def has_bfloat16() -> bool:
     """Whether CuPy computes with bfloat16: from 14 on, with a NumPy that can."""
-    return any("E" in types for types in load_cupy().add.types)
+    cupy = load_cupy()
+    return _adds_bfloat16(cupy, cupy.__version__)
+
+
+@functools.cache
+def _adds_bfloat16(cupy: ModuleType, version: str) -> bool:
+    return any("E" in types for types in cupy.add.types)
 
 
 def refuse_bfloat16(dtype: Any) -> None:

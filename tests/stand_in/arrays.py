@@ -92,8 +92,12 @@ class ndarray:
         no_capture("H2D transfers", stream)
         if not isinstance(arr, np.ndarray):
             raise TypeError("Only numpy.ndarray can be set to cupy.ndarray")
-        if arr.dtype != self.dtype or arr.shape != self.shape:
-            raise ValueError(f"cannot set {arr.dtype} {arr.shape} to {self.dtype} {self.shape}")
+        if arr.dtype != self.dtype:
+            raise TypeError(f"{arr.dtype} array cannot be set to {self.dtype} array")
+        if arr.shape != self.shape:
+            raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {arr.shape}")
+        if not self._a.flags.forc:
+            raise RuntimeError("Cannot set to non-contiguous array")
         ledger.add("h2d", "set", arr.nbytes)
         self._a[...] = arr
 
