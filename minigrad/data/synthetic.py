@@ -105,9 +105,9 @@ def tone_words(
     n: int, digits: tuple[int, int] = (1, 5), beat: int = 400, rate: int = 4000, noise: float = 0.05,
     seed: int = 0,
 ) -> ToneWords:  # fmt: skip
-    """Numbers "spoken" digit by digit: d is a tone of 300 + 100 d hertz, 3/4 to 5/4 `beat` values long, after a pause.
+    """Numbers "spoken" digit by digit: d is a tone of 300 + 100 d hertz, after a pause.
 
-    Pauses last 1/4 to 3/4 of a beat: where a digit begins must be found, as in speech recognition.
+    Tones last 3/4 to 5/4 of a beat, pauses 1/4 to 3/4: where a digit begins must be found, as in speech.
     """
     low, high = digits
     if n < 1 or not 1 <= low <= high or beat < 8 or rate < 2500:
