@@ -38,6 +38,15 @@ def test_googlenets_maps(undrawn):  # noqa: F811
     assert Auxiliary(512, 5)(mg.zeros(2, 512, 14, 14)).shape == (2, 5)
 
 
+@pytest.mark.parametrize("head, last", [("aux1", "4a"), ("aux2", "4d")])
+def test_an_auxiliary_classifier_reaches_what_lies_below_it(head, last, undrawn):  # noqa: F811
+    net = Thin(GoogLeNet(classes=3))
+    getattr(net(mg.zeros(1, 3, 224, 224)), head).sum().backward()
+    reached = {name.split(".")[0] for name, p in net.named_parameters() if p.grad is not None}
+    below = list(TABLE)[: list(TABLE).index(last) + 1]
+    assert reached == {"conv1", head, *(f"inception{name}" for name in below)}
+
+
 class Thin(nn.Module):
     """GoogLeNet's path with thin layers in the places of its own."""
 
