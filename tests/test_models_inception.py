@@ -122,7 +122,7 @@ def test_the_first_auxiliary_reaches_the_early_modules_alone():
 
 def test_the_mini_net_learns_with_its_auxiliary_loss():
     mg.manual_seed(0)
-    learns(MiniGoogLeNet(classes=4, dropout=0.0), (4, 3, 32, 32), lr=3e-3, loss_of=auxiliary_loss)
+    learns(MiniGoogLeNet(classes=2, dropout=0.0), (2, 3, 32, 32), classes=2, steps=4, lr=3e-3, loss_of=auxiliary_loss)
 
 
 def test_wrong_sizes_are_told(undrawn):  # noqa: F811
