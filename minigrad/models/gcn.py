@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import nn
-from ..engine.tensor import Tensor
+from ..engine.tensor import Tensor, tensor
 from ..nn import functional as F
 from ..nn import init
 from ..ops.activation import relu
-from ..ops.create import asarray, zeros
+from ..ops.create import zeros
 from ..ops.index import plain_index, put_add
 
 
@@ -49,7 +49,7 @@ def normalised(adjacency: Any) -> Tensor:
         )
     a = a + np.eye(len(a))
     scale = 1 / np.sqrt(a.sum(1))
-    return asarray((scale[:, None] * a * scale).astype(np.float32))
+    return tensor((scale[:, None] * a * scale).astype(np.float32))
 
 
 def normalised_edges(edges: Any, nodes: int) -> Edges:
@@ -61,7 +61,7 @@ def normalised_edges(edges: Any, nodes: int) -> Edges:
     source, target = directed(edges, nodes)
     scale = 1 / np.sqrt(np.bincount(target, minlength=nodes))
     weight = (scale[source] * scale[target]).astype(np.float32)
-    return Edges(asarray(source), asarray(target), asarray(weight), nodes)
+    return Edges(tensor(source), tensor(target), tensor(weight), nodes)
 
 
 def directed(edges: Any, nodes: int) -> tuple[np.ndarray, np.ndarray]:

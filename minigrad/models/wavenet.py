@@ -21,9 +21,8 @@ import numpy as np
 
 from .. import nn
 from ..engine.recording import no_grad
-from ..engine.tensor import Tensor
+from ..engine.tensor import Tensor, tensor
 from ..ops.activation import relu, sigmoid
-from ..ops.create import asarray
 from ..ops.trig import tanh
 
 
@@ -101,7 +100,7 @@ class WaveNet(nn.Module):
         drawn = [int(s) for s in start]
         with no_grad():
             for _ in range(steps):
-                recent = asarray(np.array([drawn[-self.receptive_field :]]))
+                recent = tensor(np.array([drawn[-self.receptive_field :]]))
                 last = self(recent)[0, :, -1].cpu().numpy().astype(np.float64)
                 p = np.exp(last - last.max())
                 drawn.append(int(rng.choice(len(p), p=p / p.sum())))
