@@ -83,6 +83,9 @@ def test_text_cnn_is_one_answer_per_sentence_whatever_the_padding():
     for conv in net.convs:
         nn.init.constant_(conv.bias, 5.0)  # windows of padding alone would win
         nn.init.constant_(conv.weight, -1.0)
+    nn.init.uniform_(net.channels[0].weight, 0.1, 0.2)  # words only take away from the bias
+    with mg.no_grad():
+        net.channels[0].weight[0] = 0.0
     x = words(3, 4)
     near(net(mg.tensor(x)), net(mg.tensor(padded(x))))
     assert net(mg.tensor(x[:, :1])).shape == (3, 2)  # shorter than a filter
