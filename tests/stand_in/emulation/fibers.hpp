@@ -9,9 +9,11 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #define UNCHECKED __attribute__((no_sanitize("thread"), noinline))
 
@@ -119,8 +121,6 @@ static void fiber_main() {
 
 static void enter_new(Fiber* fiber) {
     ucontext_t context;
-    if (!machine.stacks)
-        machine.stacks = (unsigned char*)mmap(0, MOST_THREADS * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (!fiber->stack) {
         fiber->stack = machine.stacks + (fiber - fibers) * STACK;
         mprotect(fiber->stack, PAGE, PROT_NONE);  // an overflow faults instead of writing elsewhere
@@ -286,17 +286,40 @@ static void faulted(int signal, siginfo_t* info, void*) {
     fail("touched memory at %p that is not there, or its stack is full", info->si_addr);
 }
 
-static void forget_fibers() {  // after an error: what they were in the middle of is abandoned
+static void forget_fibers() {  // what they were in the middle of is abandoned
     idle_count = 0;
     for (int i = MOST_THREADS; i-- > 0;) fibers[i].alive = false, idle[idle_count++] = &fibers[i];
+}
+
+// The stacks are the process's, not each library's: a guard below every one of them, times many libraries, is more
+// mappings than a process may have. An environment variable tells the next library where they are.
+static unsigned char* shared_stacks() {
+    constexpr const char* NAME = "MINIGRAD_EMULATED_STACKS";
+    int process = 0;
+    void* place = nullptr;
+    const char* told = getenv(NAME);
+    if (told && sscanf(told, "%d:%p", &process, &place) == 2 && process == getpid()) return (unsigned char*)place;
+    place = mmap(0, MOST_THREADS * STACK + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char text[64];
+    snprintf(text, sizeof text, "%d:%p", int(getpid()), place);
+    setenv(NAME, text, 1);
+    return (unsigned char*)place;
+}
+
+// Before a launch: fibers that another library has run over in the meantime are not resumed.
+static void take_stacks() {
+    if (!machine.stacks) machine.stacks = shared_stacks();
+    void** last = (void**)(machine.stacks + MOST_THREADS * STACK);
+    if (*last == (void*)&machine) return;
+    *last = (void*)&machine;
+    forget_fibers();
 }
 
 // Runs body(argument) for every thread of every block; 0, or 1 with the reason in `message`.
 static int launch(void (*kernel)(void*), void* argument, const unsigned* sizes, size_t shared, int reversed) {
     static unsigned char signal_stack[64 * 1024];
-    static bool born = false;
-    if (!born) forget_fibers(), born = true;
     gridDim = {sizes[0], sizes[1], sizes[2]}, blockDim = {sizes[3], sizes[4], sizes[5]};
+    take_stacks();
     body = kernel, body_argument = argument, order = reversed, dynamic_shared_bytes = shared;
     count = blockDim.x * blockDim.y * blockDim.z;
     for (int i = 0; i < count; i++) {
