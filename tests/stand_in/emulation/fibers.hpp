@@ -299,7 +299,11 @@ static unsigned char* shared_stacks() {
     void* place = nullptr;
     const char* told = getenv(NAME);
     if (told && sscanf(told, "%d:%p", &process, &place) == 2 && process == getpid()) return (unsigned char*)place;
-    place = mmap(0, MOST_THREADS * STACK + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    constexpr size_t BELOW = 64 << 20;  // nobody's: the first stack may be overrun by a large frame, guard and all
+    size_t size = MOST_THREADS * STACK + PAGE;
+    char* zone = (char*)mmap(0, BELOW + size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    place = zone + BELOW;
+    mprotect(place, size, PROT_READ | PROT_WRITE);
     char text[64];
     snprintf(text, sizeof text, "%d:%p", int(getpid()), place);
     setenv(NAME, text, 1);
