@@ -147,9 +147,7 @@ def vjp_with_kernel(name: str, vjp: Callable) -> Callable:
 
     def either(g: Any, *args: Any, **meta: Any) -> Any:
         faster = here if type(g) is np.ndarray else there
-        if faster is None or (
-            faster is here and g.size < here.least
-        ):  # most often, and cheaper than to ask it
+        if faster is None or g.size < faster.least:  # most often, and cheaper than to ask the kernel
             return vjp(g, *args, **meta)
         y = faster(g, *args, **meta)
         return vjp(g, *args, **meta) if y is NotImplemented else y

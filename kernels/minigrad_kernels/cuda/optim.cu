@@ -23,11 +23,25 @@ struct Numbers {
     float own[MOST][2], group[8];
 };
 
-// The row that this block works on.
-__device__ inline const Row& row_of_block(const Table& table, int& i) {
-    for (i = 0; i + 1 < table.count && blockIdx.x >= table.rows[i + 1].first_block; ++i) {}
-    return table.rows[i];
-}
+// What this block works on: elements [start, end) of a row's arrays, with the row's numbers and the group's.
+template <typename T> struct Job {
+    T *p, *a, *b;
+    const T* g;
+    long long start, end;
+    const float *own, *group;
+
+    __device__ Job(const Table& table, const Numbers& given, const float* live, int first_row) {
+        int i = 0;
+        while (i + 1 < table.count && blockIdx.x >= table.rows[i + 1].first_block) ++i;
+        const Row& row = table.rows[i];
+        p = reinterpret_cast<T*>(row.p), a = reinterpret_cast<T*>(row.a), b = reinterpret_cast<T*>(row.b);
+        g = reinterpret_cast<const T*>(row.g);
+        start = (blockIdx.x - row.first_block) * CHUNK;
+        end = start + CHUNK < row.size ? start + CHUNK : row.size;
+        own = live ? live + 8 + 2 * (first_row + i) : given.own[i];
+        group = live ? live : given.group;
+    }
+};
 
 // A gradient scaler's words (null without one): found_inf, which if not 0 leaves everything as it was; what
 // gradients are to be divided by; and how many of the steps that the host counted were left out so far.
@@ -41,10 +55,8 @@ template <typename T>
 __global__ void adam_update(Table table, Numbers given, const float* live, int first_row, const float* found_inf,
                             const float* scale, const int* skips) {
     if (skipped(found_inf)) return;
-    int i;
-    const Row& row = row_of_block(table, i);
-    const float* own = live ? live + 8 + 2 * (first_row + i) : given.own[i];
-    const float* group = live ? live : given.group;
+    Job<T> job(table, given, live, first_row);
+    const float *own = job.own, *group = job.group;
     using S = Wide<T>;
     S size = own[0], eps = own[1], shrink = group[0], decay = group[1];
     S b1 = group[2], rest1 = group[3], b2 = group[4], rest2 = group[5], sign = unscaled(group[6], scale);
@@ -53,11 +65,10 @@ __global__ void adam_update(Table table, Numbers given, const float* live, int f
         size = own[0] * root / (1 - power(group[3], t));
         eps = group[7] * root;
     }
-    T *p = reinterpret_cast<T*>(row.p), *m = reinterpret_cast<T*>(row.a), *v = reinterpret_cast<T*>(row.b);
-    const T* g = reinterpret_cast<const T*>(row.g);
-    long long start = (blockIdx.x - row.first_block) * CHUNK, end = start + CHUNK < row.size ? start + CHUNK : row.size;
+    T *p = job.p, *m = job.a, *v = job.b;
+    const T* g = job.g;
 #pragma unroll 4
-    for (long long k = start + threadIdx.x; k < end; k += blockDim.x) {
+    for (long long k = job.start + threadIdx.x; k < job.end; k += blockDim.x) {
         S w = wide(p[k]), d = sign * wide(g[k]) + decay * w;
         S mean = b1 * wide(m[k]) + rest1 * d, square = b2 * wide(v[k]) + rest2 * (d * d);
         m[k] = narrow<T>(mean);
@@ -70,18 +81,15 @@ template <typename T>
 __global__ void sgd_update(Table table, Numbers given, const float* live, int first_row, const float* found_inf,
                            const float* scale, const int* skips) {
     if (skipped(found_inf)) return;
-    int i;
-    const Row& row = row_of_block(table, i);
-    const float* own = live ? live + 8 + 2 * (first_row + i) : given.own[i];
-    const float* group = live ? live : given.group;
+    Job<T> job(table, given, live, first_row);
+    const float *own = job.own, *group = job.group;
     using S = Wide<T>;
     S part = own[0], lr = group[0], momentum = group[1], decay = group[2], sign = unscaled(group[3], scale);
     bool nesterov = group[4] != 0;
-    T *p = reinterpret_cast<T*>(row.p), *v = reinterpret_cast<T*>(row.a);
-    const T* g = reinterpret_cast<const T*>(row.g);
-    long long start = (blockIdx.x - row.first_block) * CHUNK, end = start + CHUNK < row.size ? start + CHUNK : row.size;
+    T *p = job.p, *v = job.a;
+    const T* g = job.g;
 #pragma unroll 4
-    for (long long k = start + threadIdx.x; k < end; k += blockDim.x) {
+    for (long long k = job.start + threadIdx.x; k < job.end; k += blockDim.x) {
         S w = wide(p[k]), d = sign * wide(g[k]) + decay * w;
         if (v != nullptr) {
             S speed = momentum * wide(v[k]) + part * d;
