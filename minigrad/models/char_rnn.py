@@ -18,6 +18,7 @@ from typing import Any
 from .. import nn
 from ..engine.recording import no_grad
 from ..engine.tensor import Tensor
+from ..inspect.layers import still
 from ..nn.parameter import check_size
 from ..ops.shape import concatenate
 from .sampling import draw
@@ -79,14 +80,10 @@ class CharRNN(nn.Module):
         Temperature 0 takes the likeliest. In the mode of evaluation, whatever the mode was.
         """
         check_size("CharRNN.sample", length=length)
-        was, text = self.training, [prompt]
-        self.eval()
-        try:
-            with no_grad():
-                scores, state = self.step(prompt)
-                for _ in range(length):
-                    text.append(draw(scores[:, -1], temperature, top_k, generator))
-                    scores, state = self.step(text[-1], state)
-        finally:
-            self.train(was)
+        text = [prompt]
+        with still(self), no_grad():
+            scores, state = self.step(prompt)
+            for _ in range(length):
+                text.append(draw(scores[:, -1], temperature, top_k, generator))
+                scores, state = self.step(text[-1], state)
         return concatenate(text, 1)

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from .. import nn
 from ..engine.recording import no_grad
 from ..engine.tensor import Tensor
+from ..inspect.layers import still
 from ..nn import functional as F
 from ..nn.parameter import check_size
 from ..ops.create import arange
@@ -177,13 +178,8 @@ class GPT(nn.Module):
         whatever the mode was.
         """
         check_size("GPT.generate", length=length)
-        was = self.training
-        self.eval()
-        try:
-            with no_grad():
-                for _ in range(length):
-                    scores = self(prompt[:, -self.size.block_size :])[:, -1]
-                    prompt = concatenate([prompt, draw(scores, temperature, top_k, generator)], 1)
-        finally:
-            self.train(was)
+        with still(self), no_grad():
+            for _ in range(length):
+                scores = self(prompt[:, -self.size.block_size :])[:, -1]
+                prompt = concatenate([prompt, draw(scores, temperature, top_k, generator)], 1)
         return prompt

@@ -19,6 +19,7 @@ from __future__ import annotations
 from .. import nn
 from ..engine.recording import no_grad
 from ..engine.tensor import Tensor
+from ..inspect.layers import still
 from ..nn.parameter import check_size
 from ..ops.create import full
 from ..ops.reduce import argmax
@@ -97,23 +98,19 @@ class Seq2Seq(nn.Module):
         Stops when every sentence has ended, at the latest after `most` words. Without dropout.
         """
         check_size("Seq2Seq.greedy", most=most)
-        was, words, alignment = self.training, [], []
-        self.eval()
-        try:
-            with no_grad():
-                h, mask, s = self.encode(source)
-                word = full((len(source),), START, dtype="int64", device=source.device)
-                ended = word == END
-                for _ in range(most):
-                    scores, s, a = self.step(word, s, h, mask)
-                    word = argmax(scores, axis=-1) * ~ended  # PAD behind the end
-                    words.append(word)
-                    alignment.append(a)
-                    ended = ended | (word == END)
-                    if bool(ended.all()):
-                        break
-        finally:
-            self.train(was)
+        words, alignment = [], []
+        with still(self), no_grad():
+            h, mask, s = self.encode(source)
+            word = full((len(source),), START, dtype="int64", device=source.device)
+            ended = word == END
+            for _ in range(most):
+                scores, s, a = self.step(word, s, h, mask)
+                word = argmax(scores, axis=-1) * ~ended  # PAD behind the end
+                words.append(word)
+                alignment.append(a)
+                ended = ended | (word == END)
+                if bool(ended.all()):
+                    break
         return stack(words, 1), stack(alignment, 1)
 
 
