@@ -53,44 +53,55 @@ class Progressing:
 
     def start(self, epoch: int, epochs: int, batches: int, done: int) -> None:
         """An epoch begins; the time left is that of the whole run."""
-        total = epochs * batches
-        if self.live and self.task is None:
-            self.task = self.bar.add_task("", total=total, completed=(epoch - 1) * batches + done, told="")
-        if self.live:
-            self.bar.update(self.task, description=f"epoch {epoch}/{epochs}")
+        self.epochs = epochs
+        if not self.live:
+            return
+        if self.task is None:
+            self.task = self.bar.add_task("", told="")
+        place = {"total": epochs * batches, "completed": (epoch - 1) * batches + done}
+        self.bar.update(self.task, description=f"epoch {epoch}/{epochs}", **place)
 
-    def step(self, loss: float, accuracy: float, samples: int) -> None:
-        """One step: loss, accuracy and rate."""
+    def step(self, loss: float, figures: dict[str, float], samples: int) -> None:
+        """One step: the epoch's figures so far, and the rate."""
         if self.live:
-            task = self.bar.tasks[0]
-            rate = f"{(task.speed or 0.0) * samples:,.0f}/s"
-            self.bar.update(
-                self.task, advance=1, told=f"loss {loss:.4f}  accuracy {100 * accuracy:.2f} %  {rate}"
-            )
+            rate = f"{(self.bar.tasks[0].speed or 0.0) * samples:,.0f}/s"
+            told = "  ".join(f"{name} {value:.4f}" for name, value in {"loss": loss, **figures}.items())
+            self.bar.update(self.task, advance=1, told=f"{told}  {rate}")
 
     def end(self, row: dict[str, float], best: bool) -> None:
-        """One epoch: its line."""
-        console.print(
-            f"epoch {row['epoch']:>3.0f}  loss {row['train_loss']:.4f}"
-            f"  accuracy {100 * row['train_accuracy']:.2f} %"
-            f"  validation {row['val_loss']:.4f}  {100 * row['val_accuracy']:.2f} %"
-            f"  {row['seconds']:.0f} s{'  *' if best else ''}",
-            soft_wrap=True,
+        """One epoch: its line (of many epochs, about twenty lines)."""
+        epoch, every = int(row["epoch"]), max(1, self.epochs // 20)
+        if epoch % every and epoch not in (1, self.epochs):
+            return
+        parts = {"": "train_", "  validation ": "val_"}
+        told = "".join(
+            f"{word}{_figures(row, prefix)}" for word, prefix in parts.items() if _figures(row, prefix)
         )
+        console.print(
+            f"epoch {epoch:>3}  {told}  {row['seconds']:.0f} s{'  *' if best else ''}", soft_wrap=True
+        )
+
+
+def _figures(row: dict[str, float], prefix: str) -> str:
+    """A row's figures of that prefix."""
+    chosen = {k[len(prefix) :]: v for k, v in row.items() if k.startswith(prefix)}
+    return "  ".join(f"{name} {value:.4f}" for name, value in chosen.items())
 
 
 @app.command()
 def train(
     recipe: Annotated[str, typer.Argument(help="what to train; `minigrad recipes` lists them")],
-    data: Annotated[str, typer.Option(help="digits (shipped) or mnist")] = "digits",
+    data: Annotated[str | None, typer.Option(help="the data; the recipe's first by default")] = None,
     data_dir: Annotated[str | None, typer.Option(help="folder of the data files")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N")] = "cpu",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="name=value ...: lr, epochs, batch_size, seed ...")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="folder for the run; runs/RECIPE-DATA by default")] = None,
-    seed: Annotated[int | None, typer.Option(help="the same as --set seed=N")] = None,
+    seed: Annotated[int | None, typer.Option(help="the first seed: the same as --set seed=N")] = None,
+    seeds: Annotated[int | None, typer.Option(help="how many seeds; the recipe's number by default")] = None,
     workers: Annotated[int | None, typer.Option(help="the same as --set workers=N")] = None,
+    short: Annotated[bool, typer.Option("--short", help="a form of seconds, to see that it learns")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="go on from the folder's last checkpoint")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="begin anew in a folder that holds a run")
@@ -98,79 +109,83 @@ def train(
 ) -> None:
     """Train a recipe; leaves checkpoints, metrics and pictures in a folder."""
     from .engine.backend import Device
-    from .runs import LAST, Run
+    from .recipes import RECIPES, Stopped, find
+    from .runs import Run
 
-    folder = out or Path("runs") / f"{recipe}-{data}"
+    chosen = find(RECIPES, recipe, data)
+    folder = out or Path("runs") / f"{recipe}-{chosen.data}"
     named = {"seed": seed, "workers": workers}
     settings = [*(settings or []), *(f"{k}={v}" for k, v in named.items() if v is not None)]
     _ = Device(device).xp  # a missing GPU is told at once
-    begun = (folder / LAST).exists()
+    progress = Progressing()
+    run = Run(chosen, folder, settings, device, data_dir, _command(), seeds, short, progress)
+    _prepare(run, resume, overwrite)
+    console.print(f"{chosen.summary}\non {chosen.data}, to {folder}", soft_wrap=True)
+    _share_cores()
+    _on_signals(run)
+    try:
+        with progress:
+            metrics = run.start()
+    except Stopped:
+        words = [word for word in sys.argv[1:] if word not in ("--resume", "--overwrite")]
+        again = shlex.join(["minigrad", *words, "--resume"])
+        console.print(f"stopped after a whole step; to go on: {again}", soft_wrap=True)
+        raise typer.Exit(130) from None
+    _show(metrics, folder)
+
+
+def _prepare(run: Any, resume: bool, overwrite: bool) -> None:
+    """See that the folder is free, or that it may be gone on with, or clear it."""
+    begun = run.begun()
     if begun and not (resume or overwrite):
         raise FileExistsError(
-            f"train: {folder} holds a run; add --resume to go on, --overwrite to begin anew, or --out DIR"
+            f"train: {run.folder} holds a run; add --resume to go on, --overwrite to begin anew, or --out DIR"
         )
     if resume and not begun:
-        raise FileNotFoundError(f"train: {folder} holds no run to resume; leave --resume out")
-    run = Run(recipe, data, folder, settings, device, data_dir, _command())
-    if resume:
-        run.trainer.resume()
+        raise FileNotFoundError(f"train: {run.folder} holds no run to resume; leave --resume out")
+    if begun and resume:
+        run.check_same()
     elif begun:
-        for name in (*FILES, "best.safetensors", LAST):
-            (folder / name).unlink(missing_ok=True)
-    console.print(
-        f"{run.recipe.summary}\n{len(run.splits.train[1]):,} training images of {data}, to {folder}",
-        soft_wrap=True,
-    )
-    _share_cores()
-    _on_signals(run.trainer)
-    with Progressing() as progress:
-        done = run.trainer.fit(progress)
-    if not done:
-        again = f"minigrad train {recipe} {_arguments_to_resume(data, data_dir, device, settings, out)}"
-        console.print(f"stopped after a whole step; to go on: {again}", soft_wrap=True)
-        raise typer.Exit(130)
-    _show(run.finish(), folder)
-
-
-FILES = {
-    "metrics.json": "test accuracy, sizes, settings",
-    "metrics.csv": "a row per epoch",
-    "learning_curves.png": "loss and accuracy by epoch",
-    "confusion_matrix.png": "which digit was taken for which",
-    "first_layer_filters.png": "what the first layer looks for",
-    "worst_mistakes.png": "the test images it got most wrong",
-}
+        run.clear()
 
 
 def _show(metrics: dict[str, Any], folder: Path) -> None:
-    """The result, and the files it left."""
-    console.print(
-        f"\ntest accuracy {100 * metrics['test_accuracy']:.2f} % of {metrics['test_samples']:,} images "
-        f"(expected {metrics['expected']}), best epoch {metrics['best_epoch']}, {metrics['seconds']:.0f} s\n",
-        soft_wrap=True,
-    )
-    for name, what in {
-        **FILES,
-        "best.safetensors": "the best weights",
-        "last.safetensors": "all that resuming needs",
-    }.items():
-        console.print(f"  {folder / name}  {what}", soft_wrap=True)
-    console.print(f"\nnext: minigrad predict {folder} IMAGE", soft_wrap=True)
+    """The result beside the mark, and the files it left."""
+    n = len(metrics["seeds"])
+    console.print(f"\nafter {metrics['minutes']:.1f} minutes{f', mean of {n} seeds' if n > 1 else ''}:")
+    for name, found in metrics["figures"].items():
+        bound = _bounds(metrics).get(name)
+        spread = f" +- {found['deviation']:.4g}" if n > 1 else ""
+        told = f"   (expected {bound[0]} {bound[1]:g})" if bound else ""
+        console.print(f"  {name:<40} {found['mean']:.6g}{spread}{told}", soft_wrap=True, markup=False)
+    console.print()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        console.print(f"  {path}  {FILES.get(path.name, '')}".rstrip(), soft_wrap=True, markup=False)
+
+
+def _bounds(metrics: dict[str, Any]) -> dict[str, Any]:
+    """What each figure has to reach, of those that have to reach something."""
+    return {
+        metrics["metric"]: (">=" if metrics["higher_is_better"] else "<=", metrics["mark"]),
+        **metrics["also"],
+    }
+
+
+FILES = {
+    "run.json": "what was asked for",
+    "metrics.json": "what was found, with settings, seeds and commit",
+    "metrics.csv": "a row per epoch",
+    "learning_curves.png": "loss and accuracy by epoch",
+    "confusion_matrix.png": "which class was taken for which",
+    "first_layer_filters.png": "what the first layer looks for",
+    "worst_mistakes.png": "the test images it got most wrong",
+    "best.safetensors": "the best weights",
+    "last.safetensors": "all that resuming needs",
+}
 
 
 def _command() -> str:
     return shlex.join(["minigrad", *sys.argv[1:]])
-
-
-def _arguments_to_resume(
-    data: str, data_dir: str | None, device: str, settings: list[str] | None, out: Path | None
-) -> str:
-    words = ["--data", data] if data != "digits" else []
-    words += ["--data-dir", data_dir] if data_dir else []
-    words += ["--device", device] if device != "cpu" else []
-    words += ["--set", *settings] if settings else []
-    words += ["--out", str(out)] if out else []
-    return shlex.join([*words, "--resume"])
 
 
 def _share_cores() -> None:
@@ -179,13 +194,13 @@ def _share_cores() -> None:
         limit_threads(max(1, cores() - 1))
 
 
-def _on_signals(trainer: Any) -> None:
+def _on_signals(run: Any) -> None:
     """Ctrl-C (or a polite kill) lets the step end and saves; a second one ends at once."""
 
     def stop(number: int, frame: Any) -> None:
-        if trainer.stop:
+        if run.stopped:
             raise KeyboardInterrupt
-        trainer.stop = True
+        run.interrupt()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
@@ -194,21 +209,18 @@ def _on_signals(trainer: Any) -> None:
 @app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="a run's folder")],
-    data: Annotated[str | None, typer.Option(help="digits or mnist; the run's own by default")] = None,
     data_dir: Annotated[str | None, typer.Option(help="folder of the data files")] = None,
 ) -> None:
-    """Test accuracy of a run's best checkpoint."""
-    from .recipes.base import load
-    from .runs import open_run, score
+    """Test a finished run's best weights again: every figure that it is held to."""
+    from .runs import METRICS, again, summary
 
-    _, model, notes = open_run(run)
-    name = data or notes["data"]
-    images, labels = load(name, data_dir).test
-    loss, accuracy, _ = score(model, images, labels)
-    console.print(
-        f"{run}: test accuracy {100 * accuracy:.2f} %, loss {loss:.4f}, on {len(labels):,} images of {name}",
-        soft_wrap=True,
-    )
+    whole = again(run, data_dir)
+    if not (run / METRICS).exists():
+        raise FileNotFoundError(f"evaluate: the run in {run} is not finished; go on with --resume first")
+    found = whole.figures()
+    for name in found[0]:
+        values = summary([f[name] for f in found])
+        console.print(f"{run}: {name} {values['mean']:.6g}", soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -216,26 +228,31 @@ def predict(
     run: Annotated[Path, typer.Argument(help="a run's folder")],
     image: Annotated[Path, typer.Argument(help="a picture of one digit: PNG, JPEG, ... or .npy")],
 ) -> None:
-    """The three likeliest classes of one image."""
-    from .runs import classify, open_run, read_image
+    """The three likeliest classes of one image of a digit."""
+    from .digit_pictures import read_image
+    from .runs import classify, open_classifier
 
-    _, model, notes = open_run(run)
-    for digit, probability in classify(model, read_image(image, notes["data"]))[:3]:
+    recipe, model = open_classifier(run)
+    for digit, probability in classify(model, read_image(image, recipe.data))[:3]:
         console.print(f"{digit}  {100 * probability:6.2f} %")
 
 
 @app.command()
-def recipes() -> None:
-    """What can be trained, on what, and what to expect."""
-    from .recipes import RECIPES
+def recipes(
+    device: Annotated[str | None, typer.Option(help="only those for cpu, or for gpu")] = None,
+) -> None:
+    """What can be trained: data, device, minutes, the figure to reach, and the last one measured."""
+    from .recipes import RECIPES, measured
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("recipe", "data", "minutes", "expected", "measured", "what it is"):
-        table.add_column(name)
-    for r in RECIPES.values():
-        for i, data in enumerate(r.settings):
-            name, summary = (r.name, r.summary) if i == 0 else ("", "")
-            table.add_row(name, data, r.minutes[data], r.expected[data], r.measured[data], summary)
+    for name in ("recipe", "data", "device", "minutes", "figure", "expected", "measured", "what it is"):
+        table.add_column(name, no_wrap=name == "recipe")
+    known = measured()
+    for r in RECIPES:
+        if device in (None, r.device):
+            last = known.get(f"{r.name}_{r.data}")
+            told = "not yet" if last is None else f"{last['value']:.4g}"
+            table.add_row(r.name, r.data, r.device, f"{r.minutes:g}", r.metric, r.expected, told, r.summary)
     console.print(table)
 
 

@@ -5,34 +5,40 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
+import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .engine import random
-from .inspect import plots
+from .classifier import predict
 from .io import load_checkpoint, write_atomically
-from .recipes import RECIPES, Recipe, Split, find
-from .recipes.base import as_input, augmentation, load, unknown
-from .train import BEST, LAST, TABLE, Settings, Trainer, part, predict, score, write_history
+from .metrics import mean_and_deviation
+from .recipes import RECIPES, Recipe, Task, find
+from .recipes.base import Figures, unknown
+from .train import BEST, LAST, TABLE, Settings, Watcher, part
+
+ABOUT, METRICS = "run.json", "metrics.json"
 
 
-def apply_settings(settings: Settings, changes: list[str]) -> Settings:
-    """Settings with `name=value` changes; ValueError for an unknown name (with the nearest) or bad value."""
-    types = {f.name: type(getattr(settings, f.name)) for f in dataclasses.fields(settings)}
+def apply(
+    settings: Settings, options: dict[str, Any], changes: Sequence[str]
+) -> tuple[Settings, dict[str, Any]]:
+    """Both with `name=value` changes; ValueError for an unknown name (with the nearest) or a bad value."""
+    known = {**dataclasses.asdict(settings), **options}
     given: dict[str, Any] = {}
     for change in changes:
         name, equals, text = change.partition("=")
         if not equals:
             raise ValueError(f"--set: expected name=value, got {change!r}")
-        if name not in types:
-            raise ValueError(f"--set: there is no setting {unknown(name, types)}")
-        given[name] = _parsed(name, text, types[name])
-    changed = dataclasses.replace(settings, **given)
+        if name not in known:
+            raise ValueError(f"--set: there is no setting {unknown(name, known)}")
+        given[name] = _parsed(name, text, type(known[name]))
+    changed = dataclasses.replace(settings, **{k: v for k, v in given.items() if k not in options})
     changed.check()
-    return changed
+    return changed, {k: given.get(k, v) for k, v in options.items()}
 
 
 def _parsed(name: str, text: str, kind: type) -> Any:
@@ -45,142 +51,191 @@ def _parsed(name: str, text: str, kind: type) -> Any:
 
 
 class Run:
-    """One training run of a recipe, in its folder."""
+    """One run of a recipe, in its folder: every seed, then the metrics.
+
+    changes: `name=value` for its Settings and its own options. seeds: how many, from settings.seed on.
+    short: the form that the test suite runs, in seconds.
+    """
 
     def __init__(
         self,
-        recipe: str,
-        data: str,
+        recipe: Recipe,
         folder: str | Path,
-        changes: list[str] | None = None,
+        changes: Sequence[str] = (),
         device: str = "cpu",
         data_dir: str | None = None,
         command: str = "",
+        seeds: int | None = None,
+        short: bool = False,
+        watcher: Watcher | None = None,
     ) -> None:
-        self.recipe: Recipe = find(RECIPES, recipe, data)
-        self.settings = apply_settings(self.recipe.settings[data], changes or [])
-        self.data, self.folder, self.device, self.command = data, Path(folder), device, command
-        self.splits: Split = load(data, data_dir)
-        random.manual_seed(self.settings.seed)
-        notes = {"recipe": recipe, "data": data, "command": command}
-        self.trainer = Trainer(
-            self.recipe.build(), self.splits.train, self.splits.validation, self.settings, self.folder,
-            augmentation(), device, notes=notes,
-        )  # fmt: skip
+        self.recipe, self.folder, self.device, self.data_dir = recipe, Path(folder), device, data_dir
+        self.settings, self.options = shortened(recipe) if short else (recipe.settings, recipe.options)
+        self.settings, self.options = apply(self.settings, self.options, changes)
+        self.seeds = [self.settings.seed + i for i in range(seeds or (1 if short else recipe.seeds))]
+        self.command, self.watcher = command, watcher
+        self.save_seconds = 10.0
+        self.task: Task | None = None
+        self.stopped = False
+        self.began = time.monotonic()
 
-    def finish(self) -> dict[str, Any]:
-        """Test the best checkpoint; write metrics and pictures; return the metrics."""
-        trainer = self.trainer
-        tensors, _ = load_checkpoint(self.folder / BEST)
-        trainer.model.load_state_dict(part(tensors, "model."))
-        images, labels = self.splits.test
-        loss, accuracy, probabilities = score(trainer.model, images, labels, device=self.device)
-        best = min(trainer.history, key=lambda row: row["val_loss"])
-        metrics = {
-            "recipe": self.recipe.name, "data": self.data, "device": self.device,
-            "test_accuracy": accuracy, "test_loss": loss, "test_samples": len(labels),
-            "best_epoch": best["epoch"], "epochs": len(trainer.history), "val_accuracy": best["val_accuracy"],
-            "train_samples": len(self.splits.train[1]), "validation_samples": len(self.splits.validation[1]),
-            "parameters": sum(p.size for p in trainer.model.parameters()),
-            "seconds": round(trainer.spent, 1), "expected": self.recipe.expected[self.data],
-            "settings": dataclasses.asdict(self.settings), "seeds": [self.settings.seed],
-            "command": self.command,
+    @property
+    def known_by(self) -> dict[str, Any]:
+        """What makes a run this one: a folder with another one is not gone on with."""
+        names = {"recipe": self.recipe.name, "data": self.recipe.data, "seeds": self.seeds}
+        return {**names, "settings": dataclasses.asdict(self.settings), "options": self.options}
+
+    def begun(self) -> bool:
+        """True if the folder holds a run."""
+        return (self.folder / ABOUT).exists()
+
+    def check_same(self) -> None:
+        """Raise ValueError if the folder's run is another one, naming what differs."""
+        was, now = read_about(self.folder), self.known_by
+        for name in ("recipe", "data"):
+            if was[name] != now[name]:
+                raise ValueError(f"resume: {self.folder} is a run of {name} {was[name]!r}, not {now[name]!r}")
+        old, new = ({**r["settings"], **r["options"], "seeds": r["seeds"]} for r in (was, now))
+        changed = [
+            f"{k}={v!r} (was {old.get(k)!r})" for k, v in new.items() if old.get(k) != v and k != "workers"
+        ]
+        if changed:
+            raise ValueError(f"resume: the run was begun with other settings: {', '.join(changed)}")
+
+    def clear(self) -> None:
+        """Remove what an earlier run left in the folder: its own files only."""
+        for pattern in (ABOUT, METRICS, TABLE, LAST, BEST, "*.png", "*.txt", "*.svg"):
+            for path in self.folder.rglob(pattern):
+                path.unlink()
+
+    def start(self) -> dict[str, Any]:
+        """Run every seed, or what is left of it; returns the metrics. Raises Stopped if interrupted."""
+        spent = 0.0
+        if self.begun():
+            self.check_same()
+            spent = read_about(self.folder)["seconds"]
+        self.began = time.monotonic() - spent
+        try:
+            found = self.figures()
+        finally:
+            if self.begun():
+                self._tell()
+        self._tell()
+        metrics = self._metrics(found)
+        write_json(self.folder / METRICS, metrics)
+        return metrics
+
+    def _tell(self) -> None:
+        """Write what this run is and how long it has taken, at its beginning and its end."""
+        about = {**self.known_by, "command": self.command, "seconds": time.monotonic() - self.began}
+        write_json(self.folder / ABOUT, about)
+
+    def _begin(self) -> None:
+        """Called by the task before it writes."""
+        if not self.begun():
+            self._tell()
+
+    def figures(self) -> list[Figures]:
+        """What each seed found; models that are trained already are only tested."""
+        return [self._one(seed) for seed in self.seeds]
+
+    def _one(self, seed: int) -> Figures:
+        """The figures of one seed."""
+        settings = dataclasses.replace(self.settings, seed=seed)
+        folder = self.folder if len(self.seeds) == 1 else self.folder / f"seed-{seed}"
+        notes = {"recipe": self.recipe.name, "data": self.recipe.data}
+        self.task = Task(settings, folder, self.device, self.data_dir, self.watcher, notes, self._begin)
+        self.task.save_seconds, self.task.stop = self.save_seconds, self.stopped
+        return self.recipe.run(self.task, **self.options)
+
+    def interrupt(self) -> None:
+        """Let the step that is under way end, save, and leave `start` by Stopped."""
+        self.stopped = True
+        if self.task:
+            self.task.interrupt()
+
+    def _metrics(self, found: list[Figures]) -> dict[str, Any]:
+        """Means over the seeds, and all that a reader needs to get them again."""
+        r = self.recipe
+        if r.metric not in found[0]:
+            raise KeyError(f"recipe {r.name}: its run gave no {r.metric!r}, only {', '.join(found[0])}")
+        figures = {name: summary([f[name] for f in found]) for name in found[0]}
+        return {
+            "name": r.name, "metric": r.metric, "value": figures[r.metric]["mean"], "mark": r.mark,
+            "higher_is_better": r.higher_is_better, "paper": r.paper, "data": r.data,
+            "device": self.device, "minutes": round((time.monotonic() - self.began) / 60, 2),
+            "seeds": self.seeds, "commit": commit(), "command": self.command,
+            "figures": figures, "also": {k: list(v) for k, v in r.also.items()},
+            "settings": dataclasses.asdict(self.settings), "options": self.options,
             "python": platform.python_version(), "numpy": np.__version__,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }  # fmt: skip
-        write_atomically(self.folder / "metrics.json", (json.dumps(metrics, indent=2) + "\n").encode())
-        write_history(trainer.history, self.folder / TABLE)
-        plots.learning_curves(trainer.history, self.folder / "learning_curves.png")
-        plots.confusion_matrix(labels, probabilities.argmax(1), self.folder / "confusion_matrix.png")
-        weights = dict(trainer.model.named_parameters())[self.recipe.first_layer]
-        plots.filters(weights.detach().cpu().numpy(), self.folder / "first_layer_filters.png")
-        plots.worst_mistakes(images, labels, probabilities, self.folder / "worst_mistakes.png")
-        return metrics
 
 
-def open_run(folder: str | Path) -> tuple[Recipe, Any, dict[str, Any]]:
-    """(recipe, model with its best weights, notes) of a run's folder."""
-    folder = Path(folder)
-    name = BEST if (folder / BEST).exists() else LAST
-    if not (folder / name).exists():
+def shortened(recipe: Recipe) -> tuple[Settings, dict[str, Any]]:
+    """Settings and options of the recipe's short form."""
+    fields = {f.name for f in dataclasses.fields(recipe.settings)}
+    settings = {k: v for k, v in recipe.short.items() if k in fields}
+    options = {k: v for k, v in recipe.short.items() if k not in fields}
+    return dataclasses.replace(recipe.settings, **settings), {**recipe.options, **options}
+
+
+def summary(values: Sequence[float]) -> dict[str, Any]:
+    """Mean, deviation (of the sample; 0 for one value) and the values."""
+    mean, deviation = mean_and_deviation(values) if len(values) > 1 else (float(values[0]), 0.0)
+    return {"mean": mean, "deviation": deviation, "values": [float(v) for v in values]}
+
+
+def commit() -> str:
+    """The commit of the source this runs from, "+" where it was changed since; "unknown" if it is none."""
+    here = Path(__file__).parent
+    try:
+        ask = {"cwd": here, "capture_output": True, "text": True, "check": True}
+        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], **ask).stdout.strip()  # type: ignore[call-overload]
+        changed = subprocess.run(["git", "status", "--porcelain", "-uno", "."], **ask).stdout.strip()  # type: ignore[call-overload]
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head + "+" * bool(changed)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """A JSON file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """What run a folder holds. Raises FileNotFoundError if it holds none."""
+    if not (folder / ABOUT).exists():
         raise FileNotFoundError(
-            f"run: {folder} holds no checkpoint; train one with `minigrad train RECIPE --out {folder}`"
+            f"run: {folder} holds no run; train one with `minigrad train RECIPE --out {folder}`"
         )
-    tensors, data = load_checkpoint(folder / name)
-    notes = data.get("notes", {})
-    if notes.get("recipe") not in RECIPES:
-        raise ValueError(f"run: {folder / name} was not made by a recipe of this version")
-    recipe = RECIPES[notes["recipe"]]
+    return json.loads((folder / ABOUT).read_text())
+
+
+def again(folder: str | Path, data_dir: str | None = None, watcher: Watcher | None = None) -> Run:
+    """The run that a folder holds, as it was begun: `start()` goes on with it, or tests it again."""
+    about = read_about(Path(folder))
+    recipe = find(RECIPES, about["recipe"], about["data"])
+    changes = [f"{k}={v}" for k, v in {**about["settings"], **about["options"]}.items()]
+    return Run(
+        recipe, folder, changes, data_dir=data_dir, command=about["command"], seeds=len(about["seeds"]),
+        watcher=watcher,
+    )  # fmt: skip
+
+
+def open_classifier(folder: str | Path) -> tuple[Recipe, Any]:
+    """(recipe, model with its best weights) of a run that classifies digits."""
+    about = read_about(folder := Path(folder))
+    recipe = find(RECIPES, about["recipe"], about["data"])
+    if recipe.build is None:
+        able = ", ".join(dict.fromkeys(r.name for r in RECIPES if r.build))
+        raise ValueError(f"predict: {recipe.name} does not classify pictures of digits; {able} do")
+    place = folder if len(about["seeds"]) == 1 else folder / f"seed-{about['seeds'][0]}"
+    tensors, _ = load_checkpoint(place / (BEST if (place / BEST).exists() else LAST))
     model = recipe.build()
     model.load_state_dict(part(tensors, "model."))
-    return recipe, model, notes
-
-
-# How a data set's pictures were made: their side, the longest side of the ink in them, their largest value.
-PICTURES = {"digits": (8, 8, 16.0), "mnist": (28, 20, 255.0)}
-
-
-def read_image(path: str | Path, data: str = "digits") -> np.ndarray:
-    """A picture of one digit as the recipes' (1, 1, 32, 32): dark on light or light on dark, any size.
-
-    One that has the size of the data's own is taken as it is; others are cut to their ink and scaled to
-    what the network has seen.
-    """
-    pixels = _grey(Path(path))
-    low, high = float(pixels.min()), float(pixels.max())
-    if high == low:
-        raise ValueError(f"predict: {path} is blank (every value is {low:g})")
-    pixels = (pixels - low) / (high - low)
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    if border.mean() > 0.5:  # dark ink on light paper; the recipes know ink as the large values
-        pixels = 1.0 - pixels
-    side, ink, top = PICTURES[data]
-    if pixels.shape != (side, side):
-        pixels = _cut(pixels, side, ink)
-    return as_input(top * pixels[None], data)
-
-
-def _grey(path: Path) -> np.ndarray:
-    """The file's pixels (H, W) as float64."""
-    if not path.is_file():
-        raise FileNotFoundError(f"predict: there is no file {path}")
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError:
-        raise ImportError("predict: needs Pillow; pip install 'minigrad[train]'") from None
-    try:
-        if path.suffix == ".npy":
-            pixels = np.load(path)
-        else:  # what shows through a transparent picture is white paper
-            picture = Image.open(path).convert("RGBA")
-            paper = Image.new("RGBA", picture.size, "white")
-            pixels = np.asarray(Image.alpha_composite(paper, picture).convert("L"))
-        pixels = np.asarray(pixels, np.float64).squeeze()
-    except (UnidentifiedImageError, OSError, ValueError, EOFError, SyntaxError, TypeError) as error:
-        raise ValueError(f"predict: {path} cannot be read as an image ({error})") from None
-    if pixels.ndim != 2 or min(pixels.shape) < 2:
-        raise ValueError(f"predict: expected one grey image (H, W), got shape {pixels.shape}")
-    if not np.isfinite(pixels).all():
-        raise ValueError("predict: the image holds NaN or infinite values")
-    return pixels
-
-
-def _cut(pixels: np.ndarray, side: int, ink: int) -> np.ndarray:
-    """Cut to the ink, which is scaled to `ink` and set into (side, side) by its centre of mass."""
-    from PIL import Image
-
-    rows, columns = np.nonzero(pixels.max(1) > 0.25)[0], np.nonzero(pixels.max(0) > 0.25)[0]
-    pixels = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    size = [max(1, round(n * ink / max(pixels.shape))) for n in pixels.shape]
-    picture = Image.fromarray(np.round(255 * pixels).astype(np.uint8))
-    small = np.asarray(picture.resize(size[::-1], Image.Resampling.BOX), np.float64) / 255
-    at = []
-    for axis, n in enumerate(size):
-        centre = small.sum(1 - axis) @ (np.arange(n) + 0.5) / small.sum()
-        at.append(min(max(0, round(side / 2 - centre)), side - n))
-    frame = np.zeros((side, side))
-    frame[at[0] : at[0] + size[0], at[1] : at[1] + size[1]] = small
-    return frame
+    return recipe, model
 
 
 def classify(model: Any, image: np.ndarray) -> list[tuple[int, float]]:

@@ -19,15 +19,20 @@ from typing import Any, Protocol
 import numpy as np
 
 from . import optim
-from .data import DataLoader, TensorDataset, check_finite
+from .data import DataLoader
 from .early_stopping import EarlyStopping
 from .engine import random
-from .engine.recording import no_grad
 from .engine.tensor import Tensor
 from .io import load_checkpoint, save_checkpoint, sweep, write_atomically
-from .nn import CrossEntropyLoss, Module
+from .nn import Module
+from .nn.utils import clip_grad_norm_
 
 LAST, BEST, TABLE = "last.safetensors", "best.safetensors", "metrics.csv"
+
+# What a step minimises: the loss of a batch, alone or with figures to be told as it goes.
+Loss = Callable[[Module, Any], Tensor | tuple[Tensor, dict[str, float]]]
+# What an epoch is judged by: figures of the model, of which the first is the better the lower it is.
+Validate = Callable[[Module], dict[str, float]]
 
 
 @dataclasses.dataclass
@@ -39,7 +44,10 @@ class Settings:
     lr: float = 1e-3
     weight_decay: float = 0.0
     optimiser: str = "adamw"  # adamw, adam or sgd (momentum 0.9)
-    patience: int = 0  # epochs without a better validation loss before stopping; 0: never
+    schedule: str = "cosine"  # of the rate over all steps: cosine (down to 0) or constant
+    warmup: int = 0  # steps in which the rate rises from 0 first
+    clip: float = 0.0  # largest norm of the gradient; 0: any
+    patience: int = 0  # epochs without a better validation figure before stopping; 0: never
     augment: bool = True
     seed: int = 0
     workers: int = 1
@@ -49,11 +57,13 @@ class Settings:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"settings: expected a whole number >= 1 ({name}={getattr(self, name)})")
-        for name in ("lr", "weight_decay", "patience", "seed", "workers"):
+        for name in ("lr", "weight_decay", "warmup", "clip", "patience", "seed", "workers"):
             if not getattr(self, name) >= 0 or not math.isfinite(getattr(self, name)):
                 raise ValueError(f"settings: expected a number >= 0 ({name}={getattr(self, name)})")
         if self.optimiser not in ("adamw", "adam", "sgd"):
             raise ValueError(f"settings: expected adamw, adam or sgd (optimiser={self.optimiser!r})")
+        if self.schedule not in ("cosine", "constant"):
+            raise ValueError(f"settings: expected cosine or constant (schedule={self.schedule!r})")
 
 
 class Watcher(Protocol):
@@ -62,8 +72,8 @@ class Watcher(Protocol):
     def start(self, epoch: int, epochs: int, batches: int, done: int) -> None:
         """An epoch begins."""
 
-    def step(self, loss: float, accuracy: float, samples: int) -> None:
-        """A training step is done; loss and accuracy are the epoch's so far."""
+    def step(self, loss: float, figures: dict[str, float], samples: int) -> None:
+        """A training step is done; loss and the other figures are the epoch's so far."""
 
     def end(self, row: dict[str, float], best: bool) -> None:
         """An epoch is over."""
@@ -75,7 +85,7 @@ class Silent:
     def start(self, epoch: int, epochs: int, batches: int, done: int) -> None:
         """Nothing."""
 
-    def step(self, loss: float, accuracy: float, samples: int) -> None:
+    def step(self, loss: float, figures: dict[str, float], samples: int) -> None:
         """Nothing."""
 
     def end(self, row: dict[str, float], best: bool) -> None:
@@ -83,50 +93,63 @@ class Silent:
 
 
 class Trainer:
-    """Trains a classifier on (images, labels), keeping `last` and `best` in `folder`.
+    """Trains a model on a data set's batches, keeping `last` and `best` in `folder`.
 
-    transform is applied to training batches only. save_seconds: how often to save within an epoch.
+    data: a Dataset (collate_fn as DataLoader's). loss(model, batch): the loss, or (loss, figures).
+    validate(model), once an epoch: figures, the first of which, low, makes an epoch the best; without it
+    the last epoch is. parameters: groups for the optimiser. save_seconds: how often to save in an epoch.
     """
 
     def __init__(
         self,
         model: Module,
-        train: tuple[np.ndarray, np.ndarray],
-        validation: tuple[np.ndarray, np.ndarray],
+        data: Any,
+        loss: Loss,
+        validate: Validate | None,
         settings: Settings,
         folder: str | Path,
-        transform: Callable | None = None,
         device: str = "cpu",
         save_seconds: float = 10.0,
         notes: dict[str, Any] | None = None,
+        parameters: Any = None,
+        collate_fn: Callable[[list], Any] | None = None,
     ) -> None:
         settings.check()
-        check_finite("training data", train[0])
-        check_finite("validation data", validation[0])
         self.model, self.settings, self.folder, self.device = model.to(device), settings, Path(folder), device
-        self.validation = validation
-        self.criterion = CrossEntropyLoss()
-        data = TensorDataset(*train, transform=transform if settings.augment else None)
+        self.loss, self.validate = loss, validate
         self.loader = DataLoader(
-            data, settings.batch_size, shuffle=True, num_workers=settings.workers,
+            data, settings.batch_size, shuffle=True, num_workers=settings.workers, collate_fn=collate_fn,
             generator=random.Generator(settings.seed),
         )  # fmt: skip
-        self.optimiser = self._optimiser()
-        steps = settings.epochs * len(self.loader)
-        self.schedule = optim.lr_scheduler.CosineAnnealingLR(self.optimiser, steps)
+        self.optimiser = self._optimiser(parameters if parameters is not None else model.parameters())
+        self.schedule = self._schedule()
         self.history: list[dict[str, float]] = []
-        self.sums = [0.0, 0, 0]  # loss, right answers, samples of the epoch so far
+        self.sums: dict[str, float] = {}  # of the epoch so far, by name: figure times samples; and samples
         self.spent = 0.0
         self.save_seconds, self.notes = save_seconds, notes or {}
         self.stop = False  # set by a signal handler: finish the step, save, and leave
 
-    def _optimiser(self) -> optim.Optimizer:
-        s, params = self.settings, self.model.parameters()
+    def _optimiser(self, params: Any) -> optim.Optimizer:
+        s = self.settings
         if s.optimiser == "sgd":
             return optim.SGD(params, s.lr, momentum=0.9, weight_decay=s.weight_decay, nesterov=True)
         return (optim.AdamW if s.optimiser == "adamw" else optim.Adam)(
             params, s.lr, weight_decay=s.weight_decay
         )
+
+    def _schedule(self) -> optim.lr_scheduler.LRScheduler:
+        """The rate of every step: risen over `warmup` steps, then as the setting says."""
+        s, steps = self.settings, self.settings.epochs * len(self.loader)
+        if s.schedule == "cosine" and not s.warmup:
+            return optim.lr_scheduler.CosineAnnealingLR(self.optimiser, steps)
+
+        def factor(step: int) -> float:
+            if step < s.warmup:
+                return (step + 1) / (s.warmup + 1)
+            done = (step - s.warmup) / max(steps - s.warmup, 1)
+            return 0.5 * (1 + math.cos(math.pi * done)) if s.schedule == "cosine" else 1.0
+
+        return optim.lr_scheduler.LambdaLR(self.optimiser, factor)
 
     # -- the loop
 
@@ -150,9 +173,10 @@ class Trainer:
         batches = len(self.loader)
         watcher.start(len(self.history) + 1, self.settings.epochs, batches, self.loader.position)
         self.loader.load_state_dict(self.loader.state_dict())  # an epoch begun goes on where it was left
-        for images, labels in self.loader:
-            self._step(images, labels)
-            watcher.step(self.sums[0] / self.sums[2], self.sums[1] / self.sums[2], len(labels))
+        for batch in self.loader:
+            samples = self._step(batch)
+            means = self._means()
+            watcher.step(means.pop("loss"), means, samples)
             if self.loader.position == 0:  # that was the last batch: save after validation, not before
                 break
             if self.stop:
@@ -160,7 +184,7 @@ class Trainer:
             if time.monotonic() - self.saved > self.save_seconds:
                 self.save(LAST)
         row = self._close_epoch()
-        best = row["val_loss"] <= min(r["val_loss"] for r in self.history)
+        best = self.judged is None or row[self.judged] <= min(r[self.judged] for r in self.history)
         if best:
             self.save(BEST)
         self.save(LAST)
@@ -168,23 +192,29 @@ class Trainer:
         watcher.end(row, best)
         return not self.stop or len(self.history) >= self.settings.epochs
 
-    def _step(self, images: Tensor, labels: Tensor) -> None:
-        """Forward, backward, update; a loss that is not finite stops the run before the update."""
+    def _step(self, batch: Any) -> int:
+        """Forward, backward, update: the batch's size. A loss that is not finite stops before the update."""
         self.model.train()
-        images, labels = images.to(self.device), labels.to(self.device)
+        batch = on(batch, self.device)
         self.optimiser.zero_grad()
-        scores = self.model(images)
-        loss = self.criterion(scores, labels)
+        result = self.loss(self.model, batch)
+        loss, figures = result if isinstance(result, tuple) else (result, {})
         value = loss.item()
         if not math.isfinite(value):
             raise self._blew_up(f"the loss became {value}")
         loss.backward()
+        if self.settings.clip:
+            clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimiser.step()
         self.schedule.step()
-        n = len(labels)
-        self.sums[0] += value * n
-        self.sums[1] += int((scores.detach().argmax(1) == labels).sum())
-        self.sums[2] += n
+        n = samples_in(batch)
+        for name, figure in {"loss": value, **figures, "samples": 1}.items():
+            self.sums[name] = self.sums.get(name, 0) + n * float(figure)
+        return n
+
+    def _means(self) -> dict[str, float]:
+        """The epoch's figures so far, for one sample."""
+        return {k: v / self.sums["samples"] for k, v in self.sums.items() if k != "samples"}
 
     def _blew_up(self, what: str) -> FloatingPointError:
         """The error for numbers that are no longer finite; nothing of them has been saved."""
@@ -195,30 +225,40 @@ class Trainer:
 
     def _close_epoch(self) -> dict[str, float]:
         """Validate and write the epoch's row."""
-        val_loss, val_accuracy = score(self.model, *self.validation, device=self.device)[:2]
-        if not math.isfinite(val_loss):
-            raise self._blew_up(f"the validation loss became {val_loss}")
+        found = self.validate(self.model) if self.validate else {}
+        for name, value in found.items():
+            if not math.isfinite(value):
+                raise self._blew_up(f"the validation {name} became {value}")
         self.history.append(
             {
                 "epoch": len(self.history) + 1,
-                "train_loss": self.sums[0] / self.sums[2],
-                "train_accuracy": self.sums[1] / self.sums[2],
-                "val_loss": val_loss,
-                "val_accuracy": val_accuracy,
+                **{f"train_{name}": value for name, value in self._means().items()},
+                **{f"val_{name}": float(value) for name, value in found.items()},
                 "lr": self.optimiser.param_groups[0]["lr"],
                 "seconds": time.monotonic() - self.began,
             }
         )
-        self.sums = [0.0, 0, 0]
+        self.sums = {}
         return self.history[-1]
 
+    @property
+    def judged(self) -> str | None:
+        """The column that says which epoch is the best: the first validation figure."""
+        return next((name for name in self.history[-1] if name.startswith("val_")), None)
+
+    @property
+    def best_row(self) -> dict[str, float]:
+        """The row of the epoch whose weights are kept in `best`."""
+        name = self.judged
+        return min(reversed(self.history), key=lambda row: row[name]) if name else self.history[-1]
+
     def _exhausted(self) -> bool:
-        """True if the validation loss has not improved for `patience` epochs."""
-        if not self.settings.patience:
+        """True if the validation figure has not improved for `patience` epochs."""
+        if not self.settings.patience or not self.history or self.judged is None:
             return False
         stopper = EarlyStopping(self.settings.patience)
         for row in self.history:  # which is in every checkpoint, and with it how long was waited
-            stopper.step(row["val_loss"])
+            stopper.step(row[self.judged])
         return stopper.stop
 
     # -- checkpoints
@@ -281,6 +321,25 @@ class Trainer:
         self.history, self.sums, self.spent = data["history"], data["sums"], data["spent"]
 
 
+def on(batch: Any, device: str) -> Any:
+    """A batch with its tensors on a device, whatever it is built of."""
+    if isinstance(batch, Tensor):
+        return batch.to(device)
+    if isinstance(batch, dict):
+        return {name: on(value, device) for name, value in batch.items()}
+    if isinstance(batch, tuple | list):
+        parts = [on(value, device) for value in batch]
+        return type(batch)(*parts) if hasattr(batch, "_fields") else type(batch)(parts)
+    return batch
+
+
+def samples_in(batch: Any) -> int:
+    """The length of a batch's first tensor."""
+    while isinstance(batch, tuple | list | dict) and batch:
+        batch = next(iter(batch.values())) if isinstance(batch, dict) else batch[0]
+    return len(batch) if getattr(batch, "ndim", 0) else 1
+
+
 def write_history(history: list[dict[str, float]], path: Path) -> None:
     """The history as CSV, a row per epoch."""
     text = io.StringIO()
@@ -293,24 +352,3 @@ def write_history(history: list[dict[str, float]], path: Path) -> None:
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Those whose names begin with `prefix`, without it."""
     return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
-
-
-def score(
-    model: Module, images: np.ndarray, labels: np.ndarray, batch: int = 500, device: str = "cpu"
-) -> tuple[float, float, np.ndarray]:
-    """(mean loss, accuracy, class probabilities (N, K)) of a classifier, in eval mode."""
-    probabilities = predict(model, images, batch, device)
-    chosen = probabilities[np.arange(len(labels)), labels]
-    loss = float(-np.log(np.maximum(chosen, 1e-30)).mean())
-    return loss, float((probabilities.argmax(1) == labels).mean()), probabilities
-
-
-def predict(model: Module, images: np.ndarray, batch: int = 500, device: str = "cpu") -> np.ndarray:
-    """Class probabilities (N, K) in float64, in eval mode."""
-    model.eval()
-    rows = []
-    with no_grad():
-        for a in range(0, len(images), batch):
-            scores = model(Tensor(images[a : a + batch]).to(device)).astype("float64")
-            rows.append(scores.softmax(-1).cpu().numpy())
-    return np.concatenate(rows)

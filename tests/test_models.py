@@ -8,7 +8,7 @@ from minigrad import nn, optim
 from minigrad.models import MLP, LeNet5, ResNet, resnet20
 from minigrad.models.lenet5 import ScaledTanh
 from minigrad.recipes import RECIPES
-from minigrad.recipes.base import as_input, load
+from minigrad.recipes.digits import as_input, load
 
 
 def count(module):
@@ -25,10 +25,13 @@ def test_parameter_counts():
     assert count(ResNet(9)) == 853_018  # ResNet-56: 0.85 million
 
 
-@pytest.mark.parametrize("name", sorted(RECIPES))
-def test_every_recipe_sends_a_gradient_to_every_weight_and_can_learn_a_batch(name):
+CLASSIFIERS = {r.name: r.build for r in RECIPES if r.build}
+
+
+@pytest.mark.parametrize("name", sorted(CLASSIFIERS))
+def test_every_classifier_of_digits_sends_a_gradient_to_every_weight_and_can_learn_a_batch(name):
     mg.manual_seed(0)
-    net = RECIPES[name].build()
+    net = CLASSIFIERS[name]()
     images, labels = (a[:16] for a in load("digits").train)
     optimiser, loss_of = optim.Adam(net.parameters(), 3e-3), nn.CrossEntropyLoss()
     losses = []
@@ -42,7 +45,6 @@ def test_every_recipe_sends_a_gradient_to_every_weight_and_can_learn_a_batch(nam
         optimiser.step()
         losses.append(loss.item())
     assert losses[0] > 1.5 and losses[-1] < 0.6 * losses[0]
-    assert RECIPES[name].first_layer in dict(net.named_parameters())
 
 
 def test_the_resnets_shortcut_thins_and_pads_with_zeros():

@@ -14,9 +14,12 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn
+from minigrad.classifier import classifier, score
 from minigrad.io import load_checkpoint, save_checkpoint, write_atomically
-from minigrad.runs import Run, apply_settings, open_run
-from minigrad.train import BEST, LAST, Settings, Silent, Trainer, score
+from minigrad.recipes import RECIPES, find
+from minigrad.recipes.digits import load
+from minigrad.runs import Run, apply, open_classifier
+from minigrad.train import BEST, LAST, Settings, Silent
 
 
 class TinyNet(nn.Module):
@@ -46,7 +49,7 @@ def noise(images, generator):
 def trainer(folder, **settings):
     mg.manual_seed(0)
     settings = Settings(**{"epochs": 3, "batch_size": 8, "workers": 0, **settings})
-    return Trainer(TinyNet(), tiny_data(), tiny_data(30), settings, folder, noise, save_seconds=0.0)
+    return classifier(TinyNet(), tiny_data(), tiny_data(30), settings, folder, noise, save_seconds=0.0)
 
 
 def weights(folder, name=LAST):
@@ -64,7 +67,7 @@ class StopAfter(Silent):
     def __init__(self, loop, steps):
         self.loop, self.left = loop, steps
 
-    def step(self, loss, accuracy, samples):
+    def step(self, loss, figures, samples):
         self.left -= 1
         self.loop.stop = self.left <= 0
 
@@ -108,7 +111,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(
         ValueError, match=r"training data: expected finite numbers, got nan at index \(7, 0, 1, 2\)"
     ):
-        Trainer(TinyNet(), (images, labels), tiny_data(9), Settings(), tmp_path)
+        classifier(TinyNet(), (images, labels), tiny_data(9), Settings(), tmp_path)
     with pytest.raises(ValueError, match=r"epochs=0"):
         trainer(tmp_path, epochs=0)
     assert not list(tmp_path.iterdir())
@@ -131,11 +134,12 @@ def test_weights_that_stop_being_finite_are_never_saved(tmp_path, at):
     run = trainer(tmp_path, optimiser="sgd")
     step, done = run._step, []
 
-    def overflowing(images, labels):
-        step(images, labels)
+    def overflowing(batch):
+        samples = step(batch)
         done.append(1)
         if len(done) == at:
             run.model.net[1].weight.data[0, 0] = np.inf
+        return samples
 
     run._step = overflowing
     with pytest.raises(FloatingPointError, match=r"is no longer finite|the validation loss became nan"):
@@ -257,8 +261,10 @@ def test_state_dict_faults_are_told_all_at_once_and_change_nothing(tmp_path):
 
 
 def test_settings_are_parsed_and_checked():
-    changed = apply_settings(Settings(), ["lr=0.1", "epochs=3", "augment=no", "optimiser=sgd"])
+    words = ["lr=0.1", "epochs=3", "augment=no", "optimiser=sgd", "hidden=7"]
+    changed, options = apply(Settings(), {"hidden": 4, "words": "all"}, words)
     assert (changed.lr, changed.epochs, changed.augment, changed.optimiser) == (0.1, 3, False, "sgd")
+    assert options == {"hidden": 7, "words": "all"}
     for change, told in (
         ("epoch=3", "did you mean 'epochs'"),
         ("lr", "name=value"),
@@ -268,32 +274,33 @@ def test_settings_are_parsed_and_checked():
         ("lr=nan", "lr=nan"),
     ):
         with pytest.raises(ValueError, match=told):
-            apply_settings(Settings(), [change])
+            apply(Settings(), {"hidden": 4}, [change])
+
+
+MLP = find(RECIPES, "mlp")
 
 
 @pytest.mark.slow
 def test_a_run_leaves_metrics_and_four_pictures(tmp_path):
-    run = Run("mlp", "digits", tmp_path, ["epochs=2"])
-    assert run.trainer.fit()
-    metrics = run.finish()
-    assert metrics["test_accuracy"] > 0.5 and metrics["test_samples"] == 359
+    metrics = Run(MLP, tmp_path, ["epochs=2"]).start()
+    error = metrics["value"]
+    assert error < 50 and metrics["figures"]["test accuracy, %"]["mean"] == pytest.approx(100 - error)
     assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
     assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 3
     assert len(list(tmp_path.glob("*.png"))) == 4
-    recipe, model, notes = open_run(tmp_path)
-    assert recipe.name == "mlp" and notes["data"] == "digits"
-    assert score(model, *run.splits.test)[1] == metrics["test_accuracy"]
+    recipe, model = open_classifier(tmp_path)
+    assert recipe is MLP
+    assert 100 * (1 - score(model, *load("digits").test)[1]) == error
 
 
 WORK = """
 import sys
+from minigrad.recipes import RECIPES, find
 from minigrad.runs import Run
-run = Run("mlp", "digits", sys.argv[1], ["epochs=3", "workers=0"])
-run.trainer.save_seconds = 0.0
-if sys.argv[2:]:
-    run.trainer.resume()
+run = Run(find(RECIPES, "mlp"), sys.argv[1], ["epochs=3", "workers=0"])
+run.save_seconds = 0.0
 print("go", flush=True)
-run.trainer.fit()
+run.start()
 """
 
 
@@ -303,9 +310,8 @@ def kill_at_random(folder, kills, seed):
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = 0
     while True:
-        resume = ["resume"] if (folder / LAST).exists() else []
         process = subprocess.Popen(
-            [sys.executable, "-c", WORK, str(folder), *resume], stdout=subprocess.PIPE, env=environment
+            [sys.executable, "-c", WORK, str(folder)], stdout=subprocess.PIPE, env=environment
         )
         process.stdout.readline()
         if done < kills:
@@ -324,8 +330,7 @@ def kill_at_random(folder, kills, seed):
 
 @pytest.mark.slow
 def test_killed_runs_resume_to_the_same_bits(tmp_path):
-    whole = Run("mlp", "digits", tmp_path / "whole", ["epochs=3", "workers=0"])
-    whole.trainer.fit()
+    Run(MLP, tmp_path / "whole", ["epochs=3", "workers=0"]).start()
     kill_at_random(tmp_path / "killed", 4, seed=1)
     for name in (LAST, BEST):
         assert same(weights(tmp_path / "whole", name)[0], weights(tmp_path / "killed", name)[0])
@@ -333,8 +338,7 @@ def test_killed_runs_resume_to_the_same_bits(tmp_path):
 
 @pytest.mark.slow
 def test_fifty_kills_at_random_moments(tmp_path):
-    whole = Run("mlp", "digits", tmp_path / "whole", ["epochs=3", "workers=0"])
-    whole.trainer.fit()
+    Run(MLP, tmp_path / "whole", ["epochs=3", "workers=0"]).start()
     kills = 0
     for seed in range(50):
         kills += kill_at_random(tmp_path / f"killed{seed}", min(5, 50 - kills), seed)

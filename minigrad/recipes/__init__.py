@@ -1,10 +1,28 @@
-"""Recipes: model + data + settings + the number to expect, each runnable by `minigrad train NAME`."""
+"""Recipes: model + data + settings + the number to reach, each runnable by `minigrad train NAME`.
 
-from .base import Recipe, Split, find
-from .lenet5 import LENET5
-from .mlp import MLP_RECIPE
-from .resnet import RESNET
+A file a system (or a family of them), one function a recipe; `base.py` says what a recipe is.
+"""
 
-RECIPES: dict[str, Recipe] = {r.name: r for r in (LENET5, MLP_RECIPE, RESNET)}
+import json
+from importlib import import_module, resources
+from typing import Any
 
-__all__ = ["RECIPES", "Recipe", "Split", "find"]
+from .base import Recipe, Stopped, Task, find
+
+# In the order of `minigrad recipes`: images, sequences, signals, graphs and sets, studies.
+FILES = [
+    "mlp", "lenet5", "resnet",
+    "cora",
+]  # fmt: skip
+
+RECIPES: tuple[Recipe, ...] = tuple(
+    recipe for name in FILES for recipe in import_module(f"{__name__}.{name}").RECIPES
+)
+
+
+def measured() -> dict[str, dict[str, Any]]:
+    """The last measured run of each recipe, by "name_data": written by `python -m benchmarks.report`."""
+    return json.loads(resources.files(__package__).joinpath("measured.json").read_text())
+
+
+__all__ = ["RECIPES", "Recipe", "Stopped", "Task", "find", "measured"]

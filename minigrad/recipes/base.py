@@ -1,95 +1,146 @@
-"""What a recipe is, and the two sets of digits that recipes train on."""
+"""What a recipe is: one function that trains a system, and what is known of its result."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-import numpy as np
-
-from ..data import digits, mnist
-from ..data.transforms import RandomAffine
+from ..classifier import classifier
+from ..engine import random
+from ..io import load_checkpoint
 from ..nn import Module
-from ..train import Settings
+from ..train import BEST, LAST, Loss, Settings, Silent, Trainer, Validate, Watcher, part
 
-# White becomes -0.1 and black 1.175: on MNIST about mean 0 and variance 1 (LeCun et al. 1998).
-LOW, HIGH = -0.1, 1.175
+__all__ = ["Figures", "Recipe", "Stopped", "Task", "find", "unknown"]
 
-
-class Split(NamedTuple):
-    """Images (N, 1, 32, 32) float32 and labels (N,), in three parts."""
-
-    train: tuple[np.ndarray, np.ndarray]
-    validation: tuple[np.ndarray, np.ndarray]
-    test: tuple[np.ndarray, np.ndarray]
+Figures = dict[str, float]  # what a run found, by name with its unit: {"test accuracy, %": 81.5}
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """A model, the data it can train on with the settings for each, and what to expect."""
+    """A system, its data, and the number it has to reach.
+
+    run(task, option=default, ...) trains, tests and draws; its keyword arguments are the recipe's own
+    options, set like the Settings: `--set hidden=32`. It is called once a seed, with everything seeded.
+    """
 
     name: str
     summary: str
-    build: Callable[[], Module]
-    settings: dict[str, Settings]  # by name of the data
-    expected: dict[str, str]
-    measured: dict[str, str]  # test accuracy of the last full run, seed 0
-    minutes: dict[str, str]
-    first_layer: str  # name of the weights that the picture of filters shows
+    run: Callable[..., Figures]
+    data: str
+    metric: str  # the figure that is held to the mark; its mean over the seeds
+    mark: float
+    paper: str  # what was published, where, on what data
+    minutes: float  # all seeds, on the device
+    settings: Settings = dataclasses.field(default_factory=Settings)
+    higher_is_better: bool = True
+    device: str = "cpu"  # what the mark is meant for: "cpu" (two cores) or "gpu"
+    seeds: int = 1
+    also: Mapping[str, tuple[str, float]] = dataclasses.field(default_factory=dict)  # {figure: (">=", 10)}
+    short: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # what differs in the short form
+    baseline: float | str = 0.0  # what the short form has to beat: a number, or one of its figures
+    build: Callable[[], Module] | None = None  # classifiers of digits: what `minigrad predict` loads
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The recipe's own options and their defaults; what `partial` has set is settled."""
+        arguments = list(inspect.signature(self.run).parameters.values())[1:]
+        settled = getattr(self.run, "keywords", {})
+        return {a.name: a.default for a in arguments if a.name not in settled}
+
+    @property
+    def expected(self) -> str:
+        """The mark in words: ">= 97.5"."""
+        return f"{'>=' if self.higher_is_better else '<='} {self.mark:g}"
+
+    def better(self, value: float, other: float) -> bool:
+        """True if a value is strictly better than another."""
+        return value > other if self.higher_is_better else value < other
 
 
-def normalise(images: np.ndarray, top: float) -> np.ndarray:
-    """Bytes 0..top as float32 between LOW and HIGH."""
-    return (images.astype(np.float32) * np.float32((HIGH - LOW) / top) + np.float32(LOW)).astype(np.float32)
+class Stopped(Exception):
+    """The run was told to stop; its folder holds all that going on needs."""
 
 
-def _framed(images: np.ndarray, top: float) -> np.ndarray:
-    """(N, H, W) bytes, centred in 32x32, as normalised (N, 1, 32, 32)."""
-    room = 32 - images.shape[1]
-    padded = np.pad(images, ((0, 0), (room // 2, room - room // 2), (room // 2, room - room // 2)))
-    return normalise(padded, top)[:, None]
+class Task:
+    """One run of a recipe with one seed: what its function is given."""
 
+    def __init__(
+        self,
+        settings: Settings,
+        folder: str | Path,
+        device: str = "cpu",
+        data_dir: str | Path | None = None,
+        watcher: Watcher | None = None,
+        notes: dict[str, Any] | None = None,
+        begin: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.begin = begin  # called before anything is written: bad data or options leave no folder behind
+        self.settings, self.folder, self.device = settings, Path(folder), device
+        self.data_dir, self.watcher, self.notes = data_dir, watcher or Silent(), notes or {}
+        self.trainers: list[Trainer] = []
+        self.save_seconds = 10.0
+        self.stop = False
+        random.manual_seed(settings.seed)
 
-def _enlarged(images: np.ndarray) -> np.ndarray:
-    """8x8 digits as 24x24, between pixels linearly, in a 32x32 frame."""
-    at = np.clip((np.arange(24) + 0.5) / 3 - 0.5, 0, 7)
-    low = np.minimum(at.astype(int), 6)
-    share = at - low
-    matrix = np.zeros((24, 8))
-    matrix[np.arange(24), low], matrix[np.arange(24), low + 1] = 1 - share, share
-    return _framed(np.einsum("ip,npq,jq->nij", matrix, images.astype(np.float64), matrix), 16.0)
+    @property
+    def seed(self) -> int:
+        """The seed, for data that are drawn and for splits."""
+        return self.settings.seed
 
+    def picture(self, name: str) -> Path:
+        """Where a picture of that name goes."""
+        self.begin()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder / name
 
-def as_input(images: np.ndarray, name: str) -> np.ndarray:
-    """Images of "digits" (N, 8, 8) in 0..16 or "mnist" (N, 28, 28) in 0..255, as (N, 1, 32, 32)."""
-    return _enlarged(images) if name == "digits" else _framed(images, 255.0)
+    def fit(
+        self,
+        model: Module,
+        data: Any,
+        loss: Loss | None = None,
+        validate: Validate | tuple[Any, Any] | None = None,
+        name: str = "",
+        transform: Callable | None = None,
+        parameters: Any = None,
+        collate_fn: Callable[[list], Any] | None = None,
+        **changes: Any,
+    ) -> list[dict[str, float]]:
+        """Train, or take up what the folder holds; the model gets its best weights. Returns the history.
 
+        With (inputs, labels) for data and validate and no loss it trains a classifier. name: a folder in
+        the run's folder, for recipes that train more than one model. changes: of the settings.
+        """
+        settings = dataclasses.replace(self.settings, **changes)
+        folder = self.folder / name
+        common: dict[str, Any] = {
+            "device": self.device, "save_seconds": self.save_seconds, "notes": self.notes,
+            "parameters": parameters,
+        }  # fmt: skip
+        if loss is None:
+            trainer = classifier(model, data, validate, settings, folder, transform, **common)  # type: ignore[arg-type]
+        else:
+            trainer = Trainer(model, data, loss, validate, settings, folder, collate_fn=collate_fn, **common)  # type: ignore[arg-type]
+        self.trainers.append(trainer)
+        self.begin()
+        if (folder / LAST).exists():
+            trainer.resume()
+        trainer.stop = self.stop
+        if not trainer.fit(self.watcher):
+            raise Stopped
+        tensors, _ = load_checkpoint(folder / BEST)
+        model.load_state_dict(part(tensors, "model."))
+        return trainer.history
 
-def load(name: str, data_dir: str | Path | None = None, download: bool = True) -> Split:
-    """The three parts of "digits" or "mnist", as every recipe here takes them."""
-    if name == "digits":
-        parts = [digits(split) for split in ("train", "validation", "test")]
-        return Split(*[(as_input(images, name), labels) for images, labels in parts])
-    if name == "mnist":
-        images, labels = mnist(True, data_dir, download)
-        test_images, test_labels = mnist(False, data_dir, download)
-        # The last 5,000 training images choose the best epoch; the test images are looked at once, last.
-        return Split(
-            (as_input(images[:-5000], name), labels[:-5000]),
-            (as_input(images[-5000:], name), labels[-5000:]),
-            (as_input(test_images, name), test_labels),
-        )
-    raise ValueError(f"data: expected 'digits' or 'mnist' (data={name!r})")
-
-
-def augmentation() -> Callable:
-    """Small turns, shifts, stretches and slants, with the background's own grey outside."""
-    affine = RandomAffine(degrees=10, translate=(0.06, 0.06), scale=(0.88, 1.12), shear=8)
-    low = np.float32(LOW)
-    return lambda images, generator: affine(images - low, generator) + low
+    def interrupt(self) -> None:
+        """Stop after the step that is under way, with everything saved."""
+        self.stop = True
+        for trainer in self.trainers:
+            trainer.stop = True
 
 
 def unknown(name: str, known: Iterable[str]) -> str:
@@ -98,10 +149,13 @@ def unknown(name: str, known: Iterable[str]) -> str:
     return f"{name!r}, only {', '.join(known)}" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
-def find(recipes: dict[str, Recipe], name: str, data: str) -> Recipe:
-    """The recipe by its name, for that data; ValueError with the nearest name."""
-    if name not in recipes:
-        raise ValueError(f"recipe: there is no {unknown(name, recipes)}")
-    if data not in recipes[name].settings:
-        raise ValueError(f"recipe: {name} trains on {', '.join(recipes[name].settings)}, not on {data!r}")
-    return recipes[name]
+def find(recipes: Iterable[Recipe], name: str, data: str | None = None) -> Recipe:
+    """The recipe by its name, for that data (by default its first); ValueError with the nearest name."""
+    recipes = list(recipes)
+    named = [r for r in recipes if r.name == name]
+    if not named:
+        raise ValueError(f"recipe: there is no {unknown(name, dict.fromkeys(r.name for r in recipes))}")
+    fitting = [r for r in named if data in (None, r.data)]
+    if not fitting:
+        raise ValueError(f"recipe: {name} trains on {', '.join(r.data for r in named)}, not on {data!r}")
+    return fitting[0]

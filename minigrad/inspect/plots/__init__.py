@@ -4,11 +4,19 @@ Each function draws a Matplotlib figure, writes it to `path` if one is given (th
 or PDF), and returns it, so that a notebook shows it. Needs the extra `train`.
 """
 
-from . import confusion, heat, images, signals, training
+from . import confusion, general, heat, images, signals, training
 from .confusion import *
+from .general import *
 from .heat import *
 from .images import *
 from .signals import *
 from .training import *
 
-__all__ = [*confusion.__all__, *heat.__all__, *images.__all__, *signals.__all__, *training.__all__]
+__all__ = [
+    *confusion.__all__,
+    *general.__all__,
+    *heat.__all__,
+    *images.__all__,
+    *signals.__all__,
+    *training.__all__,
+]
