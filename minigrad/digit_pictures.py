@@ -8,7 +8,6 @@ import numpy as np
 
 from .recipes.digits import as_input
 
-
 # How a data set's pictures were made: their side, the longest side of the ink in them, their largest value.
 PICTURES = {"digits": (8, 8, 16.0), "mnist": (28, 20, 255.0)}
 
