@@ -77,6 +77,13 @@ def test_the_small_alexnet_learns():
     learns(AlexNet32(classes=4, dropout=0.0), (4, 3, 32, 32), lr=1e-4)
 
 
+def test_the_small_alexnet_has_a_width():
+    assert count(AlexNet32(width=16)) < count(AlexNet32()) / 15
+    assert AlexNet32(width=8).eval()(mg.randn(1, 3, 32, 32)).shape == (1, 10)
+    with pytest.raises(ValueError, match=r"AlexNet32: expected an even number >= 2.*\(width=5\)"):
+        AlexNet32(width=5)
+
+
 # ---------------------------------------------------------------- VGG
 
 

@@ -125,6 +125,13 @@ def test_the_mini_net_learns_with_its_auxiliary_loss():
     learns(MiniGoogLeNet(classes=2, dropout=0.0), (2, 3, 32, 32), classes=2, steps=4, lr=3e-3, loss_of=auxiliary_loss)
 
 
+def test_the_mini_net_has_a_width():
+    assert MiniGoogLeNet(width=8).f.out_channels == 40
+    assert count(MiniGoogLeNet(width=16)) < count(MiniGoogLeNet()) / 12
+    with pytest.raises(ValueError, match=r"MiniGoogLeNet: expected a multiple of 8 \(width=12\)"):
+        MiniGoogLeNet(width=12)
+
+
 def test_wrong_sizes_are_told(undrawn):  # noqa: F811
     with pytest.raises(ValueError, match=r"GoogLeNet: expected images \(N, 3, 224, 224\), got \(1, 3, 225, 224\)"):
         GoogLeNet()(mg.zeros(1, 3, 225, 224))

@@ -79,22 +79,24 @@ class AlexNet32(AlexNet):
     """A cut for small images, (N, channels, 32, 32) -> (N, classes): 4,980,554 parameters.
 
     The same layers in the same order; conv1 is 5x5 with stride 1 in place of 11x11 with stride 4, the maps
-    are 64, 192, 384, 256, 256, of 32, 15, 7, 7, 7 pixels across, and fc6 and fc7 have 1024 units. Weights
-    begin as He et al. 2015: the paper's deviation of 0.01 is for its fan-ins, up to four times these.
+    are `width` times 1, 3, 6, 4, 4, of 32, 15, 7, 7, 7 pixels across, and fc6 and fc7 have 16 width units.
+    Weights begin as He et al. 2015: the paper's deviation of 0.01 is for its fan-ins, up to four times these.
     """
 
-    def __init__(self, channels: int = 3, classes: int = 10, dropout: float = 0.5) -> None:
+    def __init__(self, channels: int = 3, classes: int = 10, dropout: float = 0.5, width: int = 64) -> None:
         nn.Module.__init__(self)
+        if width < 2 or width % 2:
+            raise ValueError(f"AlexNet32: expected an even number >= 2, for two groups (width={width})")
         self.channels, self.pixels = channels, 32
-        self.conv1 = nn.Conv2d(channels, 64, 5, padding=2)
-        self.conv2 = nn.Conv2d(64, 192, 5, padding=2, groups=2)
-        self.conv3 = nn.Conv2d(192, 384, 3, padding=1)
-        self.conv4 = nn.Conv2d(384, 256, 3, padding=1, groups=2)
-        self.conv5 = nn.Conv2d(256, 256, 3, padding=1, groups=2)
+        self.conv1 = nn.Conv2d(channels, width, 5, padding=2)
+        self.conv2 = nn.Conv2d(width, 3 * width, 5, padding=2, groups=2)
+        self.conv3 = nn.Conv2d(3 * width, 6 * width, 3, padding=1)
+        self.conv4 = nn.Conv2d(6 * width, 4 * width, 3, padding=1, groups=2)
+        self.conv5 = nn.Conv2d(4 * width, 4 * width, 3, padding=1, groups=2)
         self.norm, self.pool, self.drop = brightness_norm(), nn.MaxPool2d(3, 2), nn.Dropout(dropout)
-        self.fc6 = nn.Linear(256 * 3 * 3, 1024)
-        self.fc7 = nn.Linear(1024, 1024)
-        self.fc8 = nn.Linear(1024, classes)
+        self.fc6 = nn.Linear(4 * width * 3 * 3, 16 * width)
+        self.fc7 = nn.Linear(16 * width, 16 * width)
+        self.fc8 = nn.Linear(16 * width, classes)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -194,23 +194,33 @@ class MiniGoogLeNet(nn.Module):
     e, f, mean         320
 
     Modules of the paper's shape with batch norm; an auxiliary classifier is a mean over places and a linear
-    layer. 626,462 parameters with both.
+    layer. 626,462 parameters with both. `width` are the maps of the stem, 64 above, and scales all others.
     """
 
-    def __init__(self, channels: int = 3, classes: int = 10, aux: bool = True, dropout: float = 0.2) -> None:
+    # A module a row as in TABLE, for a stem of 64.
+    table = {
+        "a": (64, 32, 32, 48, 8, 16, 16),
+        "b": (112, 32, 48, 64, 8, 16, 16),
+        "c": (128, 64, 64, 96, 16, 32, 32),
+        "d": (224, 64, 64, 128, 16, 32, 32),
+        "e": (256, 96, 64, 128, 16, 32, 32),
+        "f": (288, 96, 80, 160, 16, 32, 32),
+    }
+
+    def __init__(
+        self, channels: int = 3, classes: int = 10, aux: bool = True, dropout: float = 0.2, width: int = 64
+    ) -> None:
         super().__init__()
+        if width < 8 or width % 8:
+            raise ValueError(f"MiniGoogLeNet: expected a multiple of 8 (width={width})")
         self.channels = channels
-        self.stem = conv(channels, 64, 3, norm=True)
-        self.a = Inception(64, 32, 32, 48, 8, 16, 16, norm=True)  # 112
-        self.b = Inception(112, 32, 48, 64, 8, 16, 16, norm=True)  # 128
-        self.c = Inception(128, 64, 64, 96, 16, 32, 32, norm=True)  # 224
-        self.d = Inception(224, 64, 64, 128, 16, 32, 32, norm=True)  # 256
-        self.e = Inception(256, 96, 64, 128, 16, 32, 32, norm=True)  # 288
-        self.f = Inception(288, 96, 80, 160, 16, 32, 32, norm=True)  # 320
+        self.stem = conv(channels, width, 3, norm=True)
+        for name, widths in self.table.items():
+            setattr(self, name, Inception(*[w * width // 64 for w in widths], norm=True))
         self.pool = nn.MaxPool2d(3, 2, padding=1)
-        self.aux1 = nn.Linear(128, classes) if aux else None
-        self.aux2 = nn.Linear(256, classes) if aux else None
-        self.drop, self.fc = nn.Dropout(dropout), nn.Linear(320, classes)
+        self.aux1 = nn.Linear(2 * width, classes) if aux else None
+        self.aux2 = nn.Linear(4 * width, classes) if aux else None
+        self.drop, self.fc = nn.Dropout(dropout), nn.Linear(5 * width, classes)
         he_start(self)
 
     def forward(self, x: Tensor) -> Tensor | Scores:
