@@ -75,6 +75,11 @@ class KNN:
 
     def predict(self, points: Any) -> np.ndarray:
         """(M,) classes."""
-        near = self.labels[self.neighbours(points)] if self.points is not None else self.neighbours(points)
-        votes = (near[:, :, None] == near[:, None, :]).sum(2)  # how many agree with each neighbour
-        return near[np.arange(len(near)), votes.argmax(1)]  # argmax: the first, hence the nearest
+        near = self.neighbours(points)
+        return vote(self.labels[near])
+
+
+def vote(near: np.ndarray) -> np.ndarray:
+    """(M, k) classes of the neighbours, the nearest first -> (M,): the commonest, of equals the nearest."""
+    votes = (near[:, :, None] == near[:, None, :]).sum(2)  # how many agree with each neighbour
+    return near[np.arange(len(near)), votes.argmax(1)]  # argmax: the first, hence the nearest

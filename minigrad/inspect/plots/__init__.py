@@ -4,7 +4,7 @@ Each function draws a Matplotlib figure, writes it to `path` if one is given (th
 or PDF), and returns it, so that a notebook shows it. Needs the extra `train`.
 """
 
-from . import confusion, general, heat, images, signals, training
+from . import confusion, general, heat, images, planes, signals, training
 from .confusion import *
 from .general import *
 from .heat import *
