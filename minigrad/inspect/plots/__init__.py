@@ -9,6 +9,7 @@ from .confusion import *
 from .general import *
 from .heat import *
 from .images import *
+from .planes import *
 from .signals import *
 from .training import *
 
@@ -17,6 +18,7 @@ __all__ = [
     *general.__all__,
     *heat.__all__,
     *images.__all__,
+    *planes.__all__,
     *signals.__all__,
     *training.__all__,
 ]
