@@ -11,7 +11,7 @@ from .base import Recipe, Stopped, Task, find
 
 # In the order of `minigrad recipes`: images, sequences, signals, graphs and sets, studies.
 FILES = [
-    "mlp", "lenet5", "resnet",
+    "mlp", "knn", "lenet5", "resnet",
     "cora",
     "dropout",
 ]  # fmt: skip
