@@ -18,29 +18,81 @@ def conv(image, kernel, padding):
     )[0, 0].tolist()
 
 
-@pytest.mark.parametrize(("w", "margin"), [([2.0, -1.0], "inside"), ([9.0, 1.0], "outside")])
-def test_hinge(w, margin):
-    phi, y = np.array([0.5, 1.0]), 1.0
-    w = mg.tensor(np.array(w), requires_grad=True)
-    mg.maximum(1.0 - (w * mg.tensor(phi)).sum() * y, 0.0).backward()
-    assert w.grad.tolist() == ((-y * phi).tolist() if margin == "inside" else [0.0, 0.0])
+def number(value):
+    return mg.tensor(np.array(value, dtype=np.float64), requires_grad=True)
+
+
+def test_graph_blocks():
+    a, b = number(3.0), number(-2.0)
+    s = 1 / (1 + np.exp(-3.0))
+    blocks = [
+        (a + b, [1.0, 1.0]),
+        (a - b, [1.0, -1.0]),
+        (a * b, [-2.0, 3.0]),
+        (mg.maximum(a, b), [1.0, 0.0]),
+        (mg.maximum(b, a), [1.0, 0.0]),
+        (mg.sigmoid(a) + 0.0 * b, [s * (1 - s), 0.0]),
+    ]
+    for block, local in blocks:
+        assert [g.item() for g in mg.grad(block, [a, b])] == pytest.approx(local, rel=1e-15, abs=0)
+
+
+def test_where_the_blocks_leave_the_slope_open():
+    """At a tie the printed 1[a > b] and 1[a < b] are both 0: here each side gets half. ReLU at 0 gets 0, and below."""
+    a, b = number(1.5), number(1.5)
+    assert [g.item() for g in mg.grad(mg.maximum(a, b), [a, b])] == [0.5, 0.5]
+    z = number([-1.0, 0.0, 1.0])
+    mg.relu(z).sum().backward()
+    assert z.grad.tolist() == [0.0, 0.0, 1.0]
+
+
+def test_a_chain_is_the_product_of_its_edges():
+    """Forward f_i, backward g_i: sigma(max(a b, c)) - d, its gradients received at every node."""
+    trace = mg.trace(lambda a, b: mg.sigmoid(mg.maximum(a * b, 1.0)) - 0.25, 3.0, 0.5)
+    s = 1 / (1 + np.exp(-1.5))
+    assert trace.loss.data == pytest.approx(s - 0.25, rel=1e-15)
+    assert trace["a"].grad == pytest.approx(1.0 * s * (1 - s) * 1.0 * 0.5, rel=1e-15)
+    assert trace["b"].grad == pytest.approx(1.0 * s * (1 - s) * 1.0 * 3.0, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("w", "y", "margin"), [([2.0, -1.0], 1.0, 0.0), ([9.0, 1.0], 1.0, 5.5), ([9.0, 1.0], -1.0, -5.5)]
+)
+def test_hinge(w, y, margin):
+    phi = np.array([0.5, 1.0])
+    w = number(w)
+    loss = mg.maximum(1.0 - (w * mg.tensor(phi)).sum() * y, 0.0)
+    loss.backward()
+    assert loss.item() == max(1 - margin, 0)
+    assert w.grad.tolist() == (-(margin < 1) * phi * y).tolist()
 
 
 def test_two_layer_net():
-    t = lambda v: mg.tensor(np.array(v), requires_grad=True)
-    phi, y, v1, v2, w = t([1.5, -0.7, 0.6]), t(1.8), t([1.1, -1.0, -0.5]), t([2.0, 1.0, 1.2]), t([2.0, 0.6])
-    hidden = mg.sigmoid(mg.stack([v1 @ phi, v2 @ phi]))
+    """Every printed digit, in float64."""
+    phi, y, v1, v2, w = map(number, ([1.5, -0.7, 0.6], 1.8, [1.1, -1.0, -0.5], [2.0, 1.0, 1.2], [2.0, 0.6]))
+    z = mg.stack([v1 @ phi, v2 @ phi])
+    hidden = mg.sigmoid(z)
     score = w @ hidden
-    loss = (score - y) ** 2
+    residual = score - y
+    loss = residual**2
+    slope = mg.grad(hidden, [z], mg.ones(2, dtype="float64"), retain_graph=True)[0]
+    to_score = mg.grad(loss, [score], retain_graph=True)[0]
     loss.backward()
-    near = lambda got, wanted: np.testing.assert_allclose(got, wanted, rtol=1e-13)
+    near = lambda got, wanted: np.testing.assert_allclose(got, wanted, rtol=1e-15, atol=5e-17)
+    near(z.tolist(), [2.05, 3.02])
+    near(hidden.tolist(), [0.8859476187202091, 0.9534695254852685])
+    near(slope.tolist(), [0.1010444356042001, 0.0443653894561654])
     near(score.item(), 2.3439769527315795)
+    near(residual.item(), 0.5439769527315795)
     near(loss.item(), 0.2959109251031350)
+    near(to_score.item(), 1.0879539054631590)
     near(y.grad.item(), -1.0879539054631590)
     near(w.grad.tolist(), [0.9638701718224371, 1.0373308939918027])
     near(v1.grad.tolist(), [0.3297950650227304, -0.1539043636772742, 0.1319180260090922])
     near(v2.grad.tolist(), [0.0434407488536063, -0.0202723494650163, 0.0173762995414425])
     near(phi.grad.tolist(), [0.2997707128214774, -0.1909028774460828, -0.0751790892580251])
+    h1 = hidden[0].item()
+    near(v1.grad.tolist(), 2 * residual.item() * 2.0 * h1 * (1 - h1) * np.array([1.5, -0.7, 0.6]))
 
 
 def test_padding_by_hand():
@@ -118,6 +170,12 @@ def test_which_of_two_equal_scorers_each_penalty_prefers():
     assert [mg.nn.l2_penalty([w], 1.0).item() for w in (w1, w2)] == [1.0, 0.25], "L2 spreads"
     assert [mg.nn.l1_penalty([w], 1.0).item() for w in (w1, w2)] == [1.0, 1.0], "a tie for L1"
     assert [mg.nn.elastic_net_penalty([w], 1.0, 1.0).item() for w in (w1, w2)] == [2.0, 1.25]
+
+
+@pytest.mark.parametrize(("p", "value"), [(1, 7.0), (2, 5.0), (3, 91 ** (1 / 3)), (np.inf, 4.0)])
+def test_p_norms(p, value):
+    """(sum |x|^p)^(1/p) of (3, -4, 0)."""
+    assert mg.norm(mg.tensor([3.0, -4.0, 0.0], dtype="float64"), p).item() == pytest.approx(value, rel=1e-15)
 
 
 def descend(penalty, x, y, steps=4000, lr=0.05):
