@@ -4,12 +4,13 @@ Each function draws a Matplotlib figure, writes it to `path` if one is given (th
 or PDF), and returns it, so that a notebook shows it. Needs the extra `train`.
 """
 
-from . import confusion, general, heat, images, planes, signals, training
+from . import confusion, general, heat, images, planes, series, signals, training
 from .confusion import *
 from .general import *
 from .heat import *
 from .images import *
 from .planes import *
+from .series import *
 from .signals import *
 from .training import *
 
@@ -19,6 +20,7 @@ __all__ = [
     *heat.__all__,
     *images.__all__,
     *planes.__all__,
+    *series.__all__,
     *signals.__all__,
     *training.__all__,
 ]
