@@ -60,23 +60,18 @@ def loss(net: nn.Module, batch: tuple) -> Tensor:
     return cross_entropy(net(batch[0][:, :-1]), batch[0][:, 1:])
 
 
-def judge(net: nn.Module, text: np.ndarray, context: int, device: str) -> dict[str, float]:
+def judge(net: Any, text: np.ndarray, context: int, device: str) -> dict[str, float]:
     """Nats a character of a whole text (but for what is left over at its end)."""
-    rows = STREAMS if isinstance(net, CharRNN) else (len(text) - 1) // context
-    steps = (len(text) - 1) // rows
+    carries = isinstance(net, CharRNN)
+    steps = (len(text) - 1) // STREAMS if carries else context
+    rows = (len(text) - 1) // steps
     read, follow = (text[i : i + rows * steps].reshape(rows, steps) for i in (0, 1))
-    total, state = 0.0, None
+    axis, total, state = int(carries), 0.0, None
+    parts = [np.split(half, range(256, half.shape[axis], 256), axis) for half in (read, follow)]
     with no_grad(), still(net):
-        for part in range(0, rows if isinstance(net, GPT) else steps, 256):
-            at: Any = (
-                slice(part, part + 256) if isinstance(net, GPT) else (slice(None), slice(part, part + 256))
-            )
-            x, y = tensor(read[at]).to(device), tensor(follow[at]).to(device)
-            if isinstance(net, CharRNN):
-                scores, state = net.step(x, state)
-            else:
-                scores = net(x)
-            total += float(cross_entropy(scores, y)) * y.size
+        for x, y in zip(*(map(tensor, half) for half in parts)):
+            scores, state = net.step(x.to(device), state) if carries else (net(x.to(device)), None)
+            total += float(cross_entropy(scores, y.to(device))) * y.size
     return {"loss": total / read.size}
 
 
@@ -84,7 +79,7 @@ def run(
     task: Task, model: str = "lstm", width: int = 512, layers: int = 2, heads: int = 0, context: int = 128,
     dropout: float = 0.3, characters: int = 1_000_000, sample: int = 1000,
 ) -> Figures:  # fmt: skip
-    """Train on nine tenths of the text, judge by the last; leave a sample and what the model expects where."""
+    """Train on nine tenths of the text, judge by the last; leave a sample and what was expected where."""
     plays, held_out = (tinyshakespeare(part, task.data_dir) for part in ("train", "validation"))
     vocabulary = Vocabulary([plays, held_out], padding=None, unknown=None)
     text, ahead = vocabulary.encode(plays), vocabulary.encode(held_out)
@@ -139,7 +134,7 @@ def draw_attention(net: GPT, verse: np.ndarray, vocabulary: Vocabulary, task: Ta
 
 
 def attention(qkv: Tensor, heads: int) -> np.ndarray:
-    """(heads, T, T): the weights that GPT's attention gives with these queries, keys and values (1, T, 3C)."""
+    """(heads, T, T): the weights of GPT's attention with these queries, keys and values (1, T, 3C)."""
     t, width = qkv.shape[1], qkv.shape[2] // 3
     q, k, _ = qkv.cpu().numpy()[0].reshape(t, 3, heads, width // heads).transpose(1, 2, 0, 3)
     scores = q @ k.swapaxes(1, 2) / math.sqrt(width // heads)
@@ -183,7 +178,7 @@ RECIPES = (
         name="char-gpt-small", summary="a GPT of 4 layers of 128 on Shakespeare, 64 characters at once",
         run=partial(run, **SMALL_GPT), mark=1.88, minutes=8,
         paper="1.88 (nanoGPT's README: a net of this size on a CPU)",
-        settings=dataclasses.replace(TRANSFORMER, epochs=7, batch_size=16, lr=3e-3),
+        settings=dataclasses.replace(TRANSFORMER, epochs=7, batch_size=16, lr=2e-3),
         short={**TINY, "lr": 5e-3, "heads": 2, "sample": 60}, **COMMON,
     ),
 )  # fmt: skip
