@@ -47,9 +47,12 @@ class Recipe:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The recipe's own options and their defaults; what `partial` has set is settled."""
+        """The recipe's own options and their defaults; what `partial` has set is settled.
+
+        Except what the short form changes: that is an option with partial's value for its default.
+        """
         arguments = list(inspect.signature(self.run).parameters.values())[1:]
-        settled = getattr(self.run, "keywords", {})
+        settled = set(getattr(self.run, "keywords", {})) - set(self.short)
         return {a.name: a.default for a in arguments if a.name not in settled}
 
     @property
