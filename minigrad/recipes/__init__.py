@@ -12,7 +12,7 @@ from .base import Recipe, Stopped, Task, find
 # In the order of `minigrad recipes`: images, sequences, signals, graphs and sets, studies.
 FILES = [
     "mlp", "knn", "lenet5", "resnet",
-    "shakespeare",
+    "rnn_forms", "shakespeare",
     "beats",
     "cora",
     "dropout",
