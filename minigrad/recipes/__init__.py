@@ -9,18 +9,20 @@ from typing import Any
 
 from .base import Recipe, Stopped, Task, find
 
-# In the order of `minigrad recipes`: images, sequences, signals, graphs and sets, studies.
-FILES = [
-    "mlp", "knn", "lenet5", "resnet",
-    "rnn_forms", "shakespeare",
-    "beats",
-    "cora",
-    "dropout",
-]  # fmt: skip
+# The files of each group, in the order of `minigrad recipes`.
+GROUPS = {
+    "images": ["mlp", "knn", "lenet5", "resnet"],
+    "sequences": ["rnn_forms", "shakespeare"],
+    "signals": ["beats"],
+    "graphs and sets": ["cora"],
+    "studies": ["dropout"],
+}  # fmt: skip
 
-RECIPES: tuple[Recipe, ...] = tuple(
-    recipe for name in FILES for recipe in import_module(f"{__name__}.{name}").RECIPES
-)
+BY_GROUP: dict[str, list[Recipe]] = {
+    group: [recipe for name in names for recipe in import_module(f"{__name__}.{name}").RECIPES]
+    for group, names in GROUPS.items()
+}
+RECIPES: tuple[Recipe, ...] = tuple(recipe for found in BY_GROUP.values() for recipe in found)
 
 
 def measured() -> dict[str, dict[str, Any]]:
@@ -28,4 +30,4 @@ def measured() -> dict[str, dict[str, Any]]:
     return json.loads(resources.files(__package__).joinpath("measured.json").read_text())
 
 
-__all__ = ["RECIPES", "Recipe", "Stopped", "Task", "find", "measured"]
+__all__ = ["BY_GROUP", "RECIPES", "Recipe", "Stopped", "Task", "find", "measured"]
