@@ -11,9 +11,9 @@ from .base import Recipe, Stopped, Task, find
 
 # The files of each group, in the order of `minigrad recipes`.
 GROUPS = {
-    "images": ["mlp", "knn", "lenet5", "resnet"],
-    "sequences": ["rnn_forms", "shakespeare"],
-    "signals": ["beats"],
+    "images": ["mlp", "knn", "pattern", "nin", "cam", "lenet5", "resnet"],
+    "sequences": ["rnn_forms", "adding", "dates", "shakespeare"],
+    "signals": ["beats", "anomaly"],
     "graphs and sets": ["cora"],
     "studies": ["dropout"],
 }  # fmt: skip
