@@ -1,4 +1,4 @@
-"""Dropout on MNIST: one net with it and without, in both of its forms, and with the norms of its weights held.
+"""Dropout on MNIST: one net with it and without, in both of its forms, and with limits to its weights.
 
 Srivastava et al. 2014, "Dropout: A Simple Way to Prevent Neural Networks from Overfitting". Plain MNIST: no
 distortions, the order of pixels is of no use to the net. Two forms:

@@ -84,7 +84,8 @@ RECIPES = (
         name="penalties", summary="L1, L2 and elastic net on a regression with 90 useless inputs of 100",
         run=run, data="synthetic", metric="useless weights below 1e-3 by L1, %", mark=90.0,
         also={
-            "useless weights below 1e-3 by L2, %": ("<=", 10), "L2, largest distance from ridge": ("<=", 1e-4),
+            "useless weights below 1e-3 by L2, %": ("<=", 10),
+            "L2, largest distance from ridge": ("<=", 1e-4),
         },
         paper="L1 sets weights to exactly 0, L2 does not (Tibshirani 1996)", minutes=1, seeds=3,
         settings=Settings(epochs=10, batch_size=1, lr=0.02, optimiser="adam", workers=0),
