@@ -11,11 +11,11 @@ from .base import Recipe, Stopped, Task, find
 
 # The files of each group, in the order of `minigrad recipes`.
 GROUPS = {
-    "images": ["mlp", "knn", "pattern", "nin", "cam", "lenet5", "resnet"],
-    "sequences": ["rnn_forms", "adding", "dates", "shakespeare"],
-    "signals": ["beats", "anomaly"],
+    "images": ["mlp", "knn", "lenet5", "resnet"],
+    "sequences": ["rnn_forms", "shakespeare"],
+    "signals": ["beats"],
     "graphs and sets": ["cora"],
-    "studies": ["dropout"],
+    "studies": ["dropout", "penalties", "stopping"],
 }  # fmt: skip
 
 BY_GROUP: dict[str, list[Recipe]] = {
