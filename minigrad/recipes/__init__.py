@@ -13,7 +13,7 @@ from .base import Recipe, Stopped, Task, find
 GROUPS = {
     "images": ["mlp", "knn", "lenet5", "resnet"],
     "sequences": ["rnn_forms", "shakespeare"],
-    "signals": ["beats"],
+    "signals": ["beats", "anomaly"],
     "graphs and sets": ["cora"],
     "studies": ["dropout", "penalties", "stopping"],
 }  # fmt: skip
