@@ -1,7 +1,8 @@
 """Write the tables of benchmarks/README.md from benchmarks/results: `python -m benchmarks.report`.
 
-No figure between that file's marks is typed by hand; of benchmarks/results/gpu.md nothing is (gpu_page.py).
-`--check` writes nothing and fails where they differ.
+No figure between that file's marks is typed by hand; of benchmarks/results/gpu.md (gpu_page.py), of
+benchmarks/results/recipes.md and of minigrad/recipes/measured.json (recipes_page.py) nothing is.
+`--check` writes nothing and fails where they differ, or where a recipe's result is not in order.
 """
 
 from __future__ import annotations
@@ -213,16 +214,30 @@ def above_floor(r: dict[str, Any]) -> str:
     return f"the floor is {floor:.2f} ms: {times}, so {floor / theirs:.2f} is the least ratio there could be"
 
 
-def main() -> int:
-    from benchmarks import gpu_page  # whose tables are made here
+def texts() -> dict[Path, str]:
+    """Every file that is written here, and what it should hold."""
+    from benchmarks import gpu_page, recipes_page  # whose tables are made here
 
     readme = HERE / "README.md"
-    texts = {readme: rendered(readme.read_text()), gpu_page.PAGE: gpu_page.page()}
-    if "--check" in sys.argv[1:]:
-        return int(any(not path.exists() or path.read_text() != text for path, text in texts.items()))
-    for path, text in texts.items():
-        path.write_text(text)
-    return 0
+    return {
+        readme: rendered(readme.read_text()),
+        gpu_page.PAGE: gpu_page.page(),
+        recipes_page.PAGE: recipes_page.page(),
+        recipes_page.MEASURED: recipes_page.measured(),
+    }
+
+
+def main() -> int:
+    from benchmarks import recipes_page
+
+    wrong = list(recipes_page.problems(recipes_page.runs(), recipes_page.accounts()))
+    for path, text in texts().items():
+        if "--check" not in sys.argv[1:]:
+            path.write_text(text)
+        elif not path.exists() or path.read_text() != text:
+            wrong.append(f"{path.relative_to(HERE.parent)} is out of date: python -m benchmarks.report")
+    print(*wrong, sep="\n", end="\n" * bool(wrong), file=sys.stderr)
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":
