@@ -40,16 +40,19 @@ def mlpconv(channels: int, kernel: int, widths: tuple[int, int, int], last: bool
 class NIN(nn.Module):
     """(N, channels, H, W) -> (N, classes) scores, for images of at least 8x8; the paper's have 32x32.
 
+    width: the maps of the widest layers, 192 in the paper; the others are in proportion.
     The last layer has no ReLU here, so that scores may be negative, and so training does not begin with
     scores that are stuck at 0.
     """
 
-    def __init__(self, channels: int = 3, classes: int = 10, dropout: float = 0.5) -> None:
+    def __init__(self, channels: int = 3, classes: int = 10, dropout: float = 0.5, width: int = 192) -> None:
         super().__init__()
+        if width < 2:
+            raise ValueError(f"NIN: expected a whole number >= 2 (width={width})")
         self.channels = channels
-        self.mlpconv1 = mlpconv(channels, 5, (192, 160, 96))
-        self.mlpconv2 = mlpconv(96, 5, (192, 192, 192))
-        self.mlpconv3 = mlpconv(192, 3, (192, 192, classes), last=True)
+        self.mlpconv1 = mlpconv(channels, 5, (width, width * 5 // 6, width // 2))
+        self.mlpconv2 = mlpconv(width // 2, 5, (width, width, width))
+        self.mlpconv3 = mlpconv(width, 3, (width, width, classes), last=True)
         self.pool1, self.pool2 = nn.MaxPool2d(3, 2, ceil_mode=True), nn.AvgPool2d(3, 2, ceil_mode=True)
         self.drop = nn.Dropout(dropout)
         he_start(self)

@@ -11,7 +11,7 @@ from .base import Recipe, Stopped, Task, find
 
 # The files of each group, in the order of `minigrad recipes`.
 GROUPS = {
-    "images": ["mlp", "knn", "lenet5", "resnet"],
+    "images": [ "mlp", "knn", "pattern", "cam", "lenet5", "resnet"],
     "sequences": ["rnn_forms", "shakespeare"],
     "signals": ["beats", "anomaly"],
     "graphs and sets": ["cora"],

@@ -36,19 +36,23 @@ def overlay(
     path: str | Path | None = None,
     titles: Sequence[str] | None = None,
     title: str = "",
+    boxes: Any = None,
 ) -> Any:
     """An image in grey with its explanation over it: vermillion is for, blue against, strong is opaque.
 
     image: (H, W), (C, H, W) or N of them, C 1 or 3; heat: (h, w), or (C, h, w) whose largest |value| over
     channels counts, or N of either. A smaller heat map is enlarged by linear interpolation, each map on its
-    own scale. Each image stands above its overlay. titles: one per image. At most 32. Raises ValueError for
-    shapes that do not belong together and for values that are not finite.
+    own scale. Each image stands above its overlay. titles: one per image. boxes: one per image, outlined,
+    (top, bottom, left, right) with the ends left out. At most 32. Raises ValueError for shapes that do not
+    belong together and for values that are not finite.
     """
     images, heats = _images(image), _heats(heat)
     if len(images) != len(heats) or len(images) == 0:
         raise ValueError(f"overlay: expected as many heat maps as images, got {len(heats)} and {len(images)}")
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"overlay: expected {len(images)} titles, got {len(titles)}")
+    if boxes is not None and np.shape(boxes) != (len(images), 4):
+        raise ValueError(f"overlay: expected boxes ({len(images)}, 4), got shape {np.shape(boxes)}")
     if not (np.isfinite(images).all() and np.isfinite(heats).all()):
         raise ValueError("overlay: expected finite values, got NaN or infinity")
     images, heats = images[:MOST_IMAGES], heats[:MOST_IMAGES]
@@ -63,6 +67,8 @@ def overlay(
         axes.imshow(stretched(picture), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
     for axes, picture, one in zip(covered, images, heats):
         axes.imshow(_blend(picture, one), interpolation="nearest")
+    for axes, (top, bottom, left, right) in zip(covered, boxes if boxes is not None else []):
+        _frame(axes, ((top, bottom), (left, right)), "-", INK, "", width=1.2)
     for axes, text in zip(plain_ones or covered, titles or []):
         axes.set_title(str(text), fontsize=7.5, color=GREY, pad=3)
     signed = bool((heats < 0).any())
@@ -226,7 +232,7 @@ def _vermillions() -> Any:
     return LinearSegmentedColormap.from_list("white_vermillion", ["white", VERMILLION, "#6b2f00"])
 
 
-def _frame(axes: Any, box: tuple, dashes: Any, colour: str, label: str) -> None:
+def _frame(axes: Any, box: tuple, dashes: Any, colour: str, label: str, width: float = 2.2) -> None:
     """The outline of a box of pixels."""
     from matplotlib.patches import Rectangle
 
@@ -234,6 +240,6 @@ def _frame(axes: Any, box: tuple, dashes: Any, colour: str, label: str) -> None:
     corner, wide, high = (left - 0.5, top - 0.5), right - left, bottom - top
     axes.add_patch(
         Rectangle(
-            corner, wide, high, fill=False, edgecolor=colour, linestyle=dashes, linewidth=2.2, label=label
+            corner, wide, high, fill=False, edgecolor=colour, linestyle=dashes, linewidth=width, label=label
         )
     )
