@@ -14,7 +14,7 @@ GROUPS = {
     "images": [ "mlp", "knn", "pattern", "cam", "lenet5", "resnet"],
     "sequences": ["rnn_forms", "shakespeare"],
     "signals": ["beats", "anomaly"],
-    "graphs and sets": ["cora"],
+    "graphs and sets": ["cora", "pointnet"],
     "studies": ["dropout", "penalties", "stopping"],
 }  # fmt: skip
 
