@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .files import choose, find, missing, places, read_npz, read_text
+from .files import choose, fetch, find, home, missing, places, read_npz, read_text, sources, unpack
 from .png import read_png
 
 SIDE = 105
+RUNS = "all_runs.zip"
+FILES = r"[\w()-]+(/[\w()-]+)+\.(png|txt)"  # what is wanted of an archive; no name of it begins with a dot
 PARTS = ("small1", "small2", "background", "evaluation")
 FOLDERS = ["omniglot_small", "omniglot", "omniglot/python"]
 ADDRESS = (
@@ -42,13 +44,16 @@ class OneShotRuns(NamedTuple):
     answer: np.ndarray
 
 
-def omniglot(part: str = "small1", data_dir: str | Path | None = None, verify: bool = True) -> Omniglot:
+def omniglot(
+    part: str = "small1", data_dir: str | Path | None = None, verify: bool = True, download: bool = False
+) -> Omniglot:
     """Omniglot's drawings, as images and as movements of the pen.
 
     part: "small1" (5 alphabets, 136 characters, 2,720 drawings) or "small2" (5; 156; 3,120): the sets of
     Lake et al.; files omniglot_small1.npz, omniglot_small2.npz, or the original folders
     images_background_small1 and strokes_background_small1; "background" and "evaluation" are read from
-    theirs. Strokes are empty where the folder of strokes is not there.
+    theirs. Strokes are empty where the folder of strokes is not there. download=True fetches the originals
+    of small1 and small2.
 
     Licence: MIT (B. Lake). Cite "Human-level concept learning through probabilistic program induction", 2015.
     """
@@ -60,13 +65,25 @@ def omniglot(part: str = "small1", data_dir: str | Path | None = None, verify: b
     for place in places(FOLDERS, data_dir):
         if (place / f"images_{ending}").is_dir():
             return _from_folders(place / f"images_{ending}", place / f"strokes_{ending}")
-    raise missing(f"omniglot ({part})", [name, f"images_{ending}"], FOLDERS, data_dir, ADDRESS)
+    archives = [f"images_{ending}.zip", f"strokes_{ending}.zip"]
+    if download and sources(archives):
+        folder = _fetched(f"omniglot({part!r})", archives, home("omniglot", data_dir), FILES)
+        return _from_folders(folder / f"images_{ending}", folder / f"strokes_{ending}")
+    names = [name, f"images_{ending}", *archives]
+    raise missing(f"omniglot({part!r})", names, FOLDERS, data_dir, ADDRESS)
 
 
-def unpack(bits: np.ndarray) -> np.ndarray:
+def _fetched(what: str, archives: list[str], folder: Path, wanted: str, below: str = "") -> Path:
+    """Fetch the archives into a folder and unpack them there, the strokes before the images."""
+    for source in reversed(sources(archives)):
+        unpack(fetch(what, source, folder), folder / below, wanted)
+    return folder
+
+
+def pixels(bits: np.ndarray) -> np.ndarray:
     """(..., 1379) bytes of 8 pixels each to (..., 105, 105)."""
-    pixels = np.unpackbits(bits, axis=-1)[..., : SIDE * SIDE]
-    return pixels.reshape(*bits.shape[:-1], SIDE, SIDE)
+    ink = np.unpackbits(bits, axis=-1)[..., : SIDE * SIDE]
+    return ink.reshape(*bits.shape[:-1], SIDE, SIDE)
 
 
 def _from_npz(path: Path, verify: bool) -> Omniglot:
@@ -79,7 +96,7 @@ def _from_npz(path: Path, verify: bool) -> Omniglot:
     ends = z["drawing_ptr"]
     drawings = [strokes[a:b] for a, b in pairwise(ends)]
     numbers = (z[key].astype(np.int64) for key in whole)
-    return Omniglot(unpack(z["images"]), *numbers, [str(a) for a in z["alphabet_names"]], drawings)
+    return Omniglot(pixels(z["images"]), *numbers, [str(a) for a in z["alphabet_names"]], drawings)
 
 
 def _from_folders(images: Path, pens: Path) -> Omniglot:
@@ -127,22 +144,27 @@ def read_strokes(path: str | Path) -> list[np.ndarray]:
     return [*strokes, np.array(points, np.float32)] if points else strokes
 
 
-def omniglot_runs(data_dir: str | Path | None = None, verify: bool = True) -> OneShotRuns:
+def omniglot_runs(
+    data_dir: str | Path | None = None, verify: bool = True, download: bool = False
+) -> OneShotRuns:
     """The 20 published one-shot runs: one image of each of 20 characters, then 20 new ones to be told apart.
 
     The nearest training image, pixel by pixel, is wrong for 81 % of them. Reads omniglot_oneshot_runs.npz or
-    the original folder all_runs (run01/training/class01.png, run01/test/item01.png, run01/class_labels.txt).
-    Licence and citation as for omniglot().
+    the original folder all_runs (run01/training/class01.png, run01/test/item01.png, run01/class_labels.txt),
+    which download=True fetches. Licence and citation as for omniglot().
     """
     name = "omniglot_oneshot_runs.npz"
     if (path := find([name], FOLDERS, data_dir)) is not None:
         z = read_npz(path, "omniglot_runs", ["train", "test", "answer"], verify)
-        return OneShotRuns(unpack(z["train"]), unpack(z["test"]), z["answer"].astype(np.int64))
-    for place in places([*FOLDERS, "omniglot/python/one-shot-classification"], data_dir):
-        runs = sorted((place / "all_runs").glob("run*/class_labels.txt"))
-        if runs:
-            return OneShotRuns(*map(np.array, zip(*map(_run, runs))))
-    raise missing("omniglot_runs", [name, "all_runs"], FOLDERS, data_dir, ADDRESS)
+        return OneShotRuns(pixels(z["train"]), pixels(z["test"]), z["answer"].astype(np.int64))
+    searched = places([*FOLDERS, "omniglot/python/one-shot-classification"], data_dir)
+    folder = next((p for p in searched if any((p / "all_runs").glob("run*/class_labels.txt"))), None)
+    if folder is None and download:
+        folder = _fetched("omniglot_runs", [RUNS], home("omniglot", data_dir), FILES, "all_runs")
+    if folder is None:
+        raise missing("omniglot_runs", [name, "all_runs", RUNS], FOLDERS, data_dir, ADDRESS)
+    runs = sorted((folder / "all_runs").glob("run*/class_labels.txt"))
+    return OneShotRuns(*map(np.array, zip(*map(_run, runs))))
 
 
 def _run(labels: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .files import find, missing, read, read_npz
+from .files import fetch, find, home, missing, read, read_npz, sources, unpack
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 ADDRESS = (
     "https://www.cs.toronto.edu/~kriz/cifar.html, the binary version (data_batch_1.bin ... test_batch.bin)"
 )
 FOLDERS = ("cifar10", "cifar-10-batches-bin", "cifar10/cifar-10-batches-bin", "cifar10_jpeg")
+ARCHIVE = "cifar-10-binary.tar.gz"
 RECORD = 1 + 3 * 32 * 32  # a label, then red, green and blue
 
 
@@ -26,25 +27,33 @@ class Cifar10(NamedTuple):
 
 
 def cifar10(
-    train: bool = True, data_dir: str | Path | None = None, count: int | None = None, verify: bool = True
+    train: bool = True,
+    data_dir: str | Path | None = None,
+    count: int | None = None,
+    verify: bool = True,
+    download: bool = False,
 ) -> Cifar10:
     """CIFAR-10: 50,000 images for training, 10,000 for testing; the first `count` of them.
 
     Reads the binary version where it is found, else JPEG coefficients (cifar10_train_dct.npz): those are
     **lossy** (quality 75, colours at half the resolution), so that accuracies are some points below
-    published ones; `lossy` says which, and whoever shows a figure must say so too. Raises MissingData
-    naming the files, ValueError for damaged ones.
+    published ones; `lossy` says which, and whoever shows a figure must say so too. download=True fetches
+    the binary version (170 MB) where it is not there. Raises MissingData naming the files, ValueError for
+    damaged ones.
 
     Licence: none is stated; the authors ask to cite A. Krizhevsky, "Learning Multiple Layers of Features
     from Tiny Images", 2009.
     """
     names = [f"data_batch_{i}.bin" for i in range(1, 6)] if train else ["test_batch.bin"]
     coefficients = f"cifar10_{'train' if train else 'test'}_dct.npz"
-    if (first := find(names[:1], FOLDERS, data_dir)) is not None:
+    first = find(names[:1], FOLDERS, data_dir)
+    if first is None and download:
+        first = _fetched(home("cifar10", data_dir)) / names[0]
+    if first is not None:
         return _binary([first.parent / name for name in names], count)
     path = find([coefficients], FOLDERS, data_dir)
     if path is None:
-        raise missing("CIFAR-10", [names[0], coefficients], FOLDERS, data_dir, ADDRESS)
+        raise missing("cifar10", [names[0], coefficients, ARCHIVE], FOLDERS, data_dir, ADDRESS)
     z = read_npz(path, "CIFAR-10", ["coef", "over_idx", "over_val", "qtable", "label"], verify)
     labels = z["label"][:count].astype(np.int64)
     coef = z["coef"][..., : len(labels)].astype(np.int16)
@@ -53,6 +62,13 @@ def cifar10(
     coef[frequency[mine], block[mine], image[mine]] = z["over_val"][mine]
     images = [_decode(coef[..., i : i + 1000], z["qtable"]) for i in range(0, len(labels), 1000)]
     return Cifar10(np.concatenate(images), labels, lossy=True)
+
+
+def _fetched(folder: Path) -> Path:
+    """Fetch and unpack the binary version; the folder of its six files."""
+    archive = fetch("cifar10", sources([ARCHIVE])[0], folder)
+    unpack(archive, folder, r"cifar-10-batches-bin/\w+\.bin")
+    return folder / "cifar-10-batches-bin"
 
 
 def _binary(paths: list[Path], count: int | None) -> Cifar10:

@@ -166,7 +166,10 @@ def mnist(
 
     Looked for in `data_dir`, else in MINIGRAD_DATA and the cache; fetched, into `data_dir` or the cache,
     only if download=True. The MD5 of each file's content is checked. Raises FileNotFoundError saying where
-    to put the files, ValueError for a damaged one. LeCun, Bottou, Bengio & Haffner 1998.
+    to put the files, ValueError for a damaged one.
+
+    Licence: none is stated in the files; commonly given as CC BY-SA 3.0. Cite LeCun, Bottou, Bengio &
+    Haffner, "Gradient-Based Learning Applied to Document Recognition", 1998.
     """
     arrays = []
     for part in ("images-idx3", "labels-idx1"):
@@ -178,8 +181,9 @@ def mnist(
             )
         if path is None:
             raise FileNotFoundError(
-                f"MNIST: {name}.gz was not found in {data_dir or 'MINIGRAD_DATA or the cache'}; "
-                "give the folder with --data-dir or MINIGRAD_DATA, or allow the download"
+                f"MNIST: {name}.gz was not found in {data_dir or 'MINIGRAD_DATA or the cache'} "
+                "or its folder mnist; give the folder with --data-dir or MINIGRAD_DATA, or fetch the files with "
+                f"minigrad.data.mnist(download=True), from {MNIST_URLS[0]}"
             )
         array = read_idx(path)
         header = struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)

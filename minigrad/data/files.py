@@ -6,12 +6,17 @@ import gzip
 import hashlib
 import io
 import os
+import re
+import tarfile
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatch
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,12 +52,67 @@ def find(names: Iterable[str], folders: Sequence[str], data_dir: str | Path | No
 def missing(
     what: str, names: Sequence[str], folders: Sequence[str], data_dir: str | Path | None, address: str
 ) -> MissingData:
-    """The error for files that are not there: what was looked for, where, and where the original is."""
+    """The error for files that are not there: what was looked for, where, and what to do.
+
+    `what` is the loader's call; if one of the names is in the list of sources, download=True is told.
+    """
+    call = what if what.endswith(")") else f"{what}()"
+    fetched = f"{call[:-1]}{'' if call.endswith('()') else ', '}download=True)"
+    download = f"with a network, minigrad.data.{fetched} fetches it; " if sources(names) else ""
     return MissingData(
         f"{what}: found neither {' nor '.join(names)} in {data_dir or 'MINIGRAD_DATA or the cache'} "
-        f"or its folder {' or '.join(folders)}; set MINIGRAD_DATA (or data_dir) to the folder that has them. "
-        f"The original: {address}"
+        f"or its folder {' or '.join(folders)}; {download}"
+        f"or set MINIGRAD_DATA (or data_dir) to a folder that has them. The original: {address}"
     )
+
+
+def locate(
+    what: str,
+    names: Sequence[str],
+    folders: Sequence[str],
+    data_dir: str | Path | None,
+    address: str,
+    download: bool = False,
+) -> Path:
+    """find(), else fetch() what the list of sources has if download, else missing()."""
+    path = find(names, folders, data_dir)
+    if path is None and download and (known := sources(names)):
+        return fetch(what, known[0], home(folders[0], data_dir))
+    if path is None:
+        raise missing(what, names, folders, data_dir, address)
+    return path
+
+
+def home(folder: str, data_dir: str | Path | None) -> Path:
+    """Where a download is put: data_dir, else this folder of the cache."""
+    return Path(data_dir).expanduser() if data_dir is not None else cache_dir() / folder
+
+
+class Source(NamedTuple):
+    """A file that can be fetched, and its checksum: "sha256:..." or "md5:..."."""
+
+    name: str
+    url: str
+    checksum: str
+
+
+@cache
+def source_list() -> list[Source]:
+    """The shipped list: an address, then the files there with their checksums."""
+    found, base = [], ""
+    for line in resources.files(__package__).joinpath("sources.txt").read_text().splitlines():
+        if line.startswith(" "):
+            name, checksum = line.split()
+            found.append(Source(name, base + name, checksum))
+        else:
+            base = line
+    return found
+
+
+def sources(names: Iterable[str]) -> list[Source]:
+    """Those of the list that have one of these names or patterns."""
+    names = list(names)
+    return [source for source in source_list() if any(fnmatch(source.name, name) for name in names)]
 
 
 @cache
@@ -101,21 +161,53 @@ def read_npz(path: Path, what: str, keys: Sequence[str], verify: bool = True) ->
         ) from None
 
 
-def fetch(what: str, name: str, url: str, sha256: str, folder: Path) -> Path:
-    """Download one file into `folder`; it gets its name only if its SHA-256 is right."""
+def fetch(what: str, source: Source, folder: Path) -> Path:
+    """Download one file into `folder`; it gets its name only if its checksum is right."""
     try:
         import pooch
     except ImportError:
         raise MissingData(
-            f"{what}: {name} is not here, and downloading needs: pip install 'minigrad[train]'"
+            f"{what}: {source.name} is not here, and downloading needs: pip install 'minigrad[train]'"
         ) from None
     try:
-        return Path(pooch.retrieve(url, f"sha256:{sha256}", fname=name, path=folder))
+        return Path(pooch.retrieve(source.url, source.checksum, fname=source.name, path=folder))
     except Exception as error:  # every kind of network trouble, and a wrong checksum
         raise MissingData(
-            f"{what}: {name} could not be downloaded from {url} ({type(error).__name__}); "
+            f"{what}: {source.name} could not be downloaded from {source.url} ({type(error).__name__}); "
             f"fetch it by hand into a folder and name that with data_dir or MINIGRAD_DATA"
         ) from None
+
+
+def unpack(archive: Path, folder: Path, wanted: str) -> None:
+    """The files of a .zip or .tar.gz whose whole name fits the pattern, below `folder`, once all are read.
+
+    The pattern also keeps names such as ../../x out.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        names = []
+        for name, raw in _members(archive, wanted):
+            path = Path(temporary, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(raw)
+            names.append(name)
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            Path(temporary, name).replace(folder / name)
+
+
+def _members(archive: Path, wanted: str) -> Iterator[tuple[str, bytes]]:
+    """Name and content of the wanted files."""
+    if archive.suffix == ".zip":
+        with zipfile.ZipFile(archive) as z:
+            for name in z.namelist():
+                if re.fullmatch(wanted, name):
+                    yield name, z.read(name)
+        return
+    with tarfile.open(archive) as t:
+        for member in t:
+            if member.isfile() and re.fullmatch(wanted, member.name):
+                yield member.name, t.extractfile(member).read()  # type: ignore[union-attr]
 
 
 def choose(what: str, split: str, splits: Sequence[str]) -> str:

@@ -8,13 +8,17 @@ from typing import NamedTuple
 import numpy as np
 
 from ..engine.random import Generator
-from .files import find, missing, read_npz, read_text
+from .files import fetch, find, home, missing, read_npz, read_text, sources
+from .planetoid import PARTS, planetoid
 
 CORA_CLASSES = (
     "Theory", "Reinforcement_Learning", "Genetic_Algorithms", "Neural_Networks", "Probabilistic_Methods",
     "Case_Based", "Rule_Learning",
 )  # fmt: skip
-ADDRESS = "https://linqs-data.soe.ucsc.edu/public/lbc/cora.tgz (cora.content and cora.cites)"
+ADDRESS = (
+    "https://github.com/kimiyoung/planetoid, data/ind.cora.*, or https://linqs.org/datasets/#cora "
+    "(cora.content and cora.cites)"
+)
 
 
 class Cora(NamedTuple):
@@ -33,24 +37,36 @@ class Cora(NamedTuple):
     test: np.ndarray
 
 
-def cora(data_dir: str | Path | None = None, verify: bool = True) -> Cora:
+def cora(data_dir: str | Path | None = None, verify: bool = True, download: bool = False) -> Cora:
     """Cora with the split of Yang, Cohen & Salakhutdinov 2016 ("Planetoid"): 140, 500 and 1,000 papers.
 
-    Reads cora.npz, or the original cora.content and cora.cites. The originals number the papers otherwise
-    and name no split: they get one of the same sizes (20 a class for training), drawn with a fixed seed,
-    and their figures are not those of the published split. The files ind.cora.* are Python pickles, which
-    may run anything when opened: they are not read.
+    Reads cora.npz, or Planetoid's eight files ind.cora.*, which download=True fetches; they are pickles, and
+    are read without running anything that they name. Or else the original cora.content and cora.cites: those
+    number the papers otherwise and name no split, so they get one of the same sizes (20 a class for
+    training), drawn with a fixed seed, and their figures are not those of the published split.
 
     Licence: MIT of the repositories that give it (kimiyoung/planetoid, tkipf/gcn). Cite Sen et al. 2008.
     """
     folders = ["cora"]
     if (path := find(["cora.npz"], folders, data_dir)) is not None:
         return _from_npz(path, verify)
+    if (path := find(["ind.cora.x"], folders, data_dir)) is not None:
+        return _from_planetoid(path.parent, verify)
     if (path := find(["cora.content"], folders, data_dir)) is not None:
         return _from_text(path, path.with_name("cora.cites"))
-    pickled = find(["ind.cora.*"], folders, data_dir)
-    also = f" ({pickled} is a pickle, which may run anything when opened: not read)" if pickled else ""
-    raise missing(f"Cora{also}", ["cora.npz", "cora.content"], folders, data_dir, ADDRESS)
+    if download:
+        for source in sources(["ind.cora.*"]):
+            fetch("cora", source, home("cora", data_dir))
+        return _from_planetoid(home("cora", data_dir), verify)
+    raise missing("cora", ["cora.npz", "ind.cora.x", "cora.content"], folders, data_dir, ADDRESS)
+
+
+def _from_planetoid(folder: Path, verify: bool) -> Cora:
+    """Planetoid's files, all of which have to be there."""
+    lost = [f"ind.cora.{part}" for part in PARTS if not (folder / f"ind.cora.{part}").is_file()]
+    if lost:
+        raise missing("cora", lost, ["cora"], folder, ADDRESS)
+    return Cora(**planetoid(folder, "cora", verify))
 
 
 def _from_npz(path: Path, verify: bool) -> Cora:

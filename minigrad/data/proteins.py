@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .files import choose, find, missing, read_text
+from .files import choose, locate, read_text
 
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 STRUCTURES = "_he"  # coil, helix, sheet: their numbers are 0, 1, 2
@@ -30,21 +30,20 @@ class Chain(NamedTuple):
 
 
 def protein_structure(
-    split: str = "train", data_dir: str | Path | None = None, verify: bool = True
+    split: str = "train", data_dir: str | Path | None = None, verify: bool = True, download: bool = False
 ) -> list[Chain]:
     """Chains of globular proteins: "train" has 111 of them, 18,105 residues; "test" 17 and 3,520.
 
     Calling everything coil is right for 54.6 % of test; the paper reached 64.3 %. Reads
-    protein-secondary-structure.{train,test}, plain or gzip.
+    protein-secondary-structure.{train,test}, plain or gzip; download=True fetches them.
 
     Licence: **non-commercial research only**. Copyright (C) 1988 by Terrence J. Sejnowski, who permits
     non-commercial research use of the data; whoever passes the data on must keep that notice.
     """
     choose("protein_structure", split, ("train", "test"))
     name, folders = f"protein-secondary-structure.{split}", ["protein_ss_qian_sejnowski"]
-    path = find([f"{name}.gz", name], folders, data_dir)
-    if path is None:
-        raise missing("protein_structure", [f"{name}.gz", name], folders, data_dir, ADDRESS)
+    names = [f"{name}.gz", name]
+    path = locate(f"protein_structure({split!r})", names, folders, data_dir, ADDRESS, download)
     return read_chains(path, verify)
 
 

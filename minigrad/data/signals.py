@@ -11,8 +11,8 @@ from .files import choose, find, missing, read_npz, read_text, stratified
 from .wfdb import read_wfdb, resample
 
 RHYTHMS = ("N", "A", "O", "~")  # normal, atrial fibrillation, other, too noisy: labels 0 to 3
-CINC_ADDRESS = "https://physionet.org/content/challenge-2017/ (training2017.zip)"
-UCR_ADDRESS = "https://www.cs.ucr.edu/~eamonn/time_series_data_2018/"
+CINC_ADDRESS = "https://physionet.org/content/challenge-2017/ (training2017.zip, unpacked)"
+UCR_ADDRESS = "https://www.cs.ucr.edu/~eamonn/time_series_data_2018/ (the archive, unpacked)"
 # What the label files of each version are called in the original.
 REFERENCES = {
     "v1": ["REFERENCE-v1.csv", "REFERENCE-original.csv"],

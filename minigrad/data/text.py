@@ -7,14 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .datasets import cache_dir
-from .files import choose, fetch, find, missing, read_text, stratified
+from .files import choose, locate, read_text, stratified
 
-SHAKESPEARE_URL = (
-    "https://raw.githubusercontent.com/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/"
-    "data/tinyshakespeare/input.txt"
-)
-SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
+SHAKESPEARE_ADDRESS = "https://github.com/karpathy/char-rnn, data/tinyshakespeare/input.txt"
 REVIEWS_ADDRESS = "https://www.cs.cornell.edu/people/pabo/movie-review-data/, rt-polaritydata.tar.gz"
 
 
@@ -30,12 +25,7 @@ def tinyshakespeare(
     """
     choose("tinyshakespeare", split, ("train", "validation", "all"))
     names, folders = ["input.txt.gz", "input.txt", "tinyshakespeare.txt"], ["tinyshakespeare"]
-    path = find(names, folders, data_dir)
-    if path is None and download:
-        folder = Path(data_dir).expanduser() if data_dir is not None else cache_dir() / "tinyshakespeare"
-        path = fetch("tinyshakespeare", "input.txt", SHAKESPEARE_URL, SHAKESPEARE_SHA256, folder)
-    if path is None:
-        raise missing("tinyshakespeare", names, folders, data_dir, f"{SHAKESPEARE_URL} (or download=True)")
+    path = locate("tinyshakespeare", names, folders, data_dir, SHAKESPEARE_ADDRESS, download)
     text = read_text(path, "tinyshakespeare", verify)
     if not text:
         raise ValueError(f"tinyshakespeare: {path} is empty; get it again")
@@ -51,13 +41,18 @@ class Reviews(NamedTuple):
 
 
 def rt_polarity(
-    split: str = "train", fold: int = 0, data_dir: str | Path | None = None, verify: bool = True
+    split: str = "train",
+    fold: int = 0,
+    data_dir: str | Path | None = None,
+    verify: bool = True,
+    download: bool = False,
 ) -> Reviews:
     """10,662 sentences of film reviews, half of them positive (Pang & Lee 2005).
 
     There is no official split: results are means over ten folds. `fold` (0..9) is the tenth that is
     tested; split is "train" (the other nine), "test" or "all". Which sentence is in which fold is fixed.
     Reads rt-polarity.pos and rt-polarity.neg, plain or gzip, UTF-8 or Latin-1; words stand between blanks.
+    download=True fetches them.
 
     Licence: none stated; released for research. Cite B. Pang and L. Lee, "Seeing Stars", ACL 2005.
     """
@@ -67,9 +62,7 @@ def rt_polarity(
     sentences, labels, folders = [], [], ["rt_polarity", "rt-polaritydata"]
     for label, ending in enumerate(("neg", "pos")):
         names = [f"rt-polarity.{ending}.gz", f"rt-polarity.{ending}"]
-        path = find(names, folders, data_dir)
-        if path is None:
-            raise missing("rt_polarity", names, folders, data_dir, REVIEWS_ADDRESS)
+        path = locate("rt_polarity", names, folders, data_dir, REVIEWS_ADDRESS, download)
         lines = [line.split() for line in read_text(path, "rt_polarity", verify).split("\n")]
         mine = [words for words in lines if words]
         if not mine:

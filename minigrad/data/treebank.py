@@ -5,23 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from .datasets import cache_dir
-from .files import choose, fetch, find, missing, read_text
+from .files import choose, locate, read_text
 
 UPOS = (
     "ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN", "PUNCT",
     "SCONJ", "SYM", "VERB", "X",
 )  # fmt: skip
-# The one commit that figures are measured on; later releases correct some tags.
-EWT_URL = (
-    "https://raw.githubusercontent.com/UniversalDependencies/UD_English-EWT/"
-    "15d613d8447b3478787d4c278730a1e48a945efb/"
-)
-EWT_SHA256 = {
-    "train": "3fb78e2b55482c8ee00caa653af436c88c9e5bc9a73ce26e4ae3ddc79d2b7e7b",
-    "dev": "531a54ff90d6ab12201c5a50c3e78e6ddac4de69abc4bce5d275d3cd29efe2b6",
-    "test": "e266e515a0a7547657ed3d90d9ba46487d6bd251f27ad4269d4e8a427c8555cd",
-}
+ADDRESS = "https://github.com/UniversalDependencies/UD_English-EWT"
 
 
 class Sentence(NamedTuple):
@@ -79,18 +69,13 @@ def ud_english(
 
     split: "train" (12,544 sentences, 204,577 words), "dev" (2,001; 25,147) or "test" (2,077; 25,094).
     Each word has one of the 17 tags of UPOS. Giving each its commonest tag is right for 86.93 % of test.
-    Reads en_ewt-ud-{split}.conllu, plain or gzip; download=True fetches it.
+    Reads en_ewt-ud-{split}.conllu, plain or gzip; download=True fetches
+    them as they were at the commit that figures are measured on; later releases correct some tags.
 
     Licence: annotations CC BY-SA 4.0 (Silveira et al. 2014); the texts are the LDC English Web Treebank's.
     """
     choose("ud_english", split, ("train", "dev", "test"))
     name, folders = f"en_ewt-ud-{split}.conllu", ["ud_english_ewt", "UD_English-EWT"]
-    path = find([f"{name}.gz", name], folders, data_dir)
-    if path is None and download:
-        folder = Path(data_dir).expanduser() if data_dir is not None else cache_dir() / folders[0]
-        path = fetch("ud_english", name, EWT_URL + name, EWT_SHA256[split], folder)
-    if path is None:
-        raise missing(
-            "ud_english", [f"{name}.gz", name], folders, data_dir, f"{EWT_URL}{name} (or download=True)"
-        )
+    names = [f"{name}.gz", name]
+    path = locate(f"ud_english({split!r})", names, folders, data_dir, ADDRESS, download)
     return read_conllu(path, verify)
