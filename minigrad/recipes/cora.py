@@ -92,7 +92,8 @@ RECIPES = (
     Recipe(
         name="gat", summary="GAT (Velickovic et al. 2018): 8 heads of 8, then one",
         run=partial(run, model="gat"), mark=80.5, paper="83.0 +- 0.7 % (Velickovic et al. 2018)", minutes=4,
-        settings=dataclasses.replace(ADAM, epochs=200, lr=0.005), short={"epochs": 15}, **{**COMMON, "seeds": 3},
+        settings=dataclasses.replace(ADAM, epochs=200, lr=0.005), short={"epochs": 15},
+        **{**COMMON, "seeds": 3},
     ),
     Recipe(
         name="cora-mlp", summary="an MLP of 16 on the words alone: what the citations are worth",
