@@ -182,7 +182,7 @@ def mnist(
         if path is None:
             raise FileNotFoundError(
                 f"MNIST: {name}.gz was not found in {data_dir or 'MINIGRAD_DATA or the cache'} "
-                "or its folder mnist; give the folder with --data-dir or MINIGRAD_DATA, or fetch the files with "
+                "or its folder mnist; give the folder with --data-dir or MINIGRAD_DATA, or fetch them with "
                 f"minigrad.data.mnist(download=True), from {MNIST_URLS[0]}"
             )
         array = read_idx(path)
