@@ -4,7 +4,7 @@ Each function draws a Matplotlib figure, writes it to `path` if one is given (th
 or PDF), and returns it, so that a notebook shows it. Needs the extra `train`.
 """
 
-from . import confusion, general, heat, images, planes, series, signals, training
+from . import confusion, general, heat, images, planes, series, signals, training, words
 from .confusion import *
 from .general import *
 from .heat import *
@@ -13,6 +13,7 @@ from .planes import *
 from .series import *
 from .signals import *
 from .training import *
+from .words import *
 
 __all__ = [
     *confusion.__all__,
@@ -23,4 +24,5 @@ __all__ = [
     *series.__all__,
     *signals.__all__,
     *training.__all__,
+    *words.__all__,
 ]
