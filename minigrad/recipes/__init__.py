@@ -12,7 +12,7 @@ from .base import Recipe, Stopped, Task, find
 # The files of each group, in the order of `minigrad recipes`.
 GROUPS = {
     "images": [ "mlp", "knn", "pattern", "cam", "lenet5", "resnet"],
-    "sequences": ["rnn_forms", "shakespeare"],
+    "sequences": ["rnn_forms", "shakespeare", "reviews", "tagger"],
     "signals": ["beats", "anomaly"],
     "graphs and sets": ["cora", "pointnet"],
     "studies": ["dropout", "penalties", "stopping"],
