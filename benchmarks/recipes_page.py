@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import ROOT
-from minigrad.recipes import BY_GROUP, Recipe
+from minigrad.listing import command
+from minigrad.recipes import BY_GROUP, RECIPES, Recipe
 
 FOLDER = ROOT / "benchmarks" / "results" / "recipes"
 PAGE = ROOT / "benchmarks" / "results" / "recipes.md"
@@ -175,7 +176,14 @@ def row(recipe: Recipe, run: Run | None) -> tuple[str, ...]:
     what = f"**{recipe.name}**: {recipe.summary}", recipe.data
     mark = recipe.metric, recipe.expected
     if run is None:
-        told = "not yet run", "", f"about {recipe.minutes:g}", recipe.paper, f"`{command(recipe)}`", ""
+        told = (
+            "not yet run",
+            "",
+            f"about {recipe.minutes:g}",
+            recipe.paper,
+            f"`{command(recipe, RECIPES)}`",
+            "",
+        )
         return *what, recipe.device, *mark, *told
     verdict = "reached" if reached(recipe, run) else "**missed**"
     value = figure(run["figures"][recipe.metric], len(run["seeds"]))
@@ -187,13 +195,6 @@ def figure(found: dict[str, Any], seeds: int) -> str:
     """A mean with its deviation over the seeds."""
     mean, deviation = found["mean"], found["deviation"]
     return f"{mean:.4g} ± {deviation:.2g} ({seeds} seeds)" if seeds > 1 else f"{mean:.4g}"
-
-
-def command(recipe: Recipe) -> str:
-    """What measures a recipe."""
-    named = [r.data for group in BY_GROUP.values() for r in group if r.name == recipe.name]
-    data = "" if named[:1] in ([], [recipe.data]) else f" --data {recipe.data}"
-    return f"minigrad train {recipe.name}{data}{' --device cuda' if recipe.device == 'gpu' else ''}"
 
 
 PLACES = "--out", "--data-dir"

@@ -15,7 +15,6 @@ try:
     import typer
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-    from rich.table import Table
 except ImportError:
     sys.exit("minigrad: the command line needs typer and rich; pip install 'minigrad[train]'")
 
@@ -239,21 +238,15 @@ def predict(
 
 @app.command()
 def recipes(
+    name: Annotated[str | None, typer.Argument(help="tell everything of this one")] = None,
     device: Annotated[str | None, typer.Option(help="only those for cpu, or for gpu")] = None,
 ) -> None:
     """What can be trained: data, device, minutes, the figure to reach, and the last one measured."""
-    from .recipes import RECIPES, measured
+    from .listing import about, overview
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("recipe", "data", "device", "minutes", "figure", "expected", "measured", "what it is"):
-        table.add_column(name, no_wrap=name == "recipe")
-    known = measured()
-    for r in RECIPES:
-        if device in (None, r.device):
-            last = known.get(f"{r.name}_{r.data}")
-            told = "not yet" if last is None else f"{last['value']:.4g}"
-            table.add_row(r.name, r.data, r.device, f"{r.minutes:g}", r.metric, r.expected, told, r.summary)
-    console.print(table)
+    width = min(console.width, 110)
+    told = overview(device, width) if name is None else about(name, width)
+    console.print(told, soft_wrap=True, markup=False)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """The command line as a user types it: what it prints, leaves behind, and how it refuses."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -9,8 +10,9 @@ import sys
 import numpy as np
 import pytest
 
-from minigrad import cli, doctor
+from minigrad import cli, doctor, listing
 from minigrad.io import load_checkpoint
+from minigrad.recipes import Recipe
 
 ENVIRONMENT = {
     **os.environ,
@@ -114,6 +116,7 @@ MISTAKES = [
     (["train", "mlp", "--set", "lr=fast"], 1, "expected a value of type float (lr='fast')"),
     (["train", "mlp", "--device", "gpu"], 1, "expected 'cpu', 'cuda' or 'cuda:N', got 'gpu'"),
     (["train", "mlp", "--resume"], 1, "holds no run to resume"),
+    (["recipes", "lenet6"], 1, "did you mean 'lenet5'?"),
     (["train"], 2, "Missing argument"),
     (["train", "mlp", "--epochs", "3"], 2, "No such option"),
     (["trian", "mlp"], 2, "No such command"),
@@ -179,8 +182,49 @@ def test_gradcheck_prints_the_table_and_writes_rows(tmp_path):
 def test_recipes_doctor_and_version():
     said = run("recipes").stdout
     assert "lenet5" in said and "mnist" in said and "<= 1.1" in said
+    assert "minigrad train lenet5 --data mnist" in run("recipes", "lenet5").stdout
     assert "NumPy" in run("doctor").stdout
     assert run("--version").stdout.startswith("minigrad ")
+
+
+SEVERAL = Recipe(
+    name="several", summary="words " * 30, run=lambda task, width=7: {}, data="points", metric="accuracy, %", mark=90,
+    paper="91 %", minutes=3, seeds=3, also={"gain": (">=", 1.5)}, short={"epochs": 2},
+)  # fmt: skip
+GROUPS = {"images": [SEVERAL], "studies": [dataclasses.replace(SEVERAL, data="lines", device="gpu")]}
+FOUND = {
+    "several_lines": {
+        "value": 92.345, "device": "cuda", "minutes": 1.26, "seeds": [0, 1, 2], "commit": "abc",
+        "figures": {"accuracy, %": {"mean": 92.345, "deviation": 0.5}, "gain": {"mean": 2.0, "deviation": 0.25}},
+    }
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_list_of_recipes_fits_the_terminal(width):
+    told = listing.overview(None, width, GROUPS, FOUND).splitlines()
+    assert max(map(len, told)) <= max(width, sum(listing.COLUMNS.values()))
+    assert [line.split() for line in told if line.startswith("several")] == [
+        ["several", "points", "cpu", "3", ">=", "90", "not", "yet"],
+        ["several", "lines", "gpu", "3", ">=", "90", "92.34"],
+    ]
+    assert told[2] == "IMAGES" and "STUDIES" in told and told[4].startswith("    accuracy, %: words")
+    on_gpu = listing.overview("gpu", width, GROUPS, FOUND)
+    assert "lines" in on_gpu and "points" not in on_gpu and "IMAGES" not in on_gpu
+
+
+def test_everything_of_one_recipe_is_told():
+    first, second = (part.split() for part in listing.about("several", 80, GROUPS, FOUND).split("several on ")[1:])
+    text = " ".join(second)
+    for part in (
+        "to reach accuracy, % >= 90 gain >= 1.5", "published 91 %", "accuracy, % 92.34 +- 0.5 over 3 seeds",
+        "gain 2 +- 0.25 over 3 seeds", "cuda, 1.3 minutes, commit abc", "about 3 minutes on a GPU, 3 seeds",
+        "epochs=20", "options width=7", "--short epochs=2", "run minigrad train several --data lines --device cuda",
+    ):  # fmt: skip
+        assert part in text, part
+    assert "measured not yet takes" in " ".join(first) and "run minigrad train several" in " ".join(first)
+    with pytest.raises(ValueError, match="did you mean 'several'"):
+        listing.about("sevral", 80, GROUPS, FOUND)
 
 
 def test_doctor_gives_the_one_right_command():

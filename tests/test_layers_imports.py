@@ -34,7 +34,7 @@ LAYERS = [
     ["minigrad.classifier"],
     ["minigrad.recipes"],
     ["minigrad.digit_pictures"],
-    ["minigrad.runs", "minigrad.doctor"],
+    ["minigrad.runs", "minigrad.doctor", "minigrad.listing"],
     ["minigrad.cli"],
     ["minigrad.__main__"],
 ]

@@ -139,9 +139,3 @@ def test_what_the_command_line_tells_is_written_from_the_same_runs():
 
 def test_committed_results_are_in_order():
     assert list(pages.problems(pages.runs(), pages.accounts(), BY_GROUP)) == []
-
-
-def test_commands_are_those_of_the_registry():
-    by_name = {pages.key(r): pages.command(r) for group in BY_GROUP.values() for r in group}
-    assert by_name["lenet5_mnist"] == "minigrad train lenet5 --data mnist"
-    assert by_name["lenet5_digits"] == "minigrad train lenet5"
