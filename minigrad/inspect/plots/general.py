@@ -119,6 +119,10 @@ def scatter(
     if places.ndim != 2 or places.shape[1] != 2:
         raise ValueError(f"scatter: expected points (N, 2), got shape {places.shape}")
     classes = np.zeros(len(places), int) if labels is None else as_array(labels)
+    if classes.shape != places.shape[:1]:
+        raise ValueError(f"scatter: expected {len(places)} labels, got shape {classes.shape}")
+    if labels is not None and names is not None and classes.max(initial=0) >= len(names):
+        raise ValueError(f"scatter: expected a name for label {classes.max()} (names has {len(names)})")
     figure = new_figure(6.0, 5.4)
     axes = figure.subplots()
     for k in np.unique(classes):
@@ -158,6 +162,8 @@ def pictures(
     All are shown on one scale, from the smallest value to the largest.
     """
     shown = channels_last("pictures", "images", images).astype(float)
+    if not len(shown):
+        raise ValueError("pictures: expected at least one image")
     if titles is not None and len(titles) != len(shown):
         raise ValueError(f"pictures: expected {len(shown)} titles, got {len(titles)}")
     low, high = float(shown.min()), float(shown.max())
