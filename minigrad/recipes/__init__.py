@@ -11,12 +11,12 @@ from .base import Recipe, Stopped, Task, find
 
 # The files of each group, in the order of `minigrad recipes`.
 GROUPS = {
-    "images": [ "mlp", "knn", "pattern", "cam", "lenet5", "resnet", "alexnet", "vgg", "googlenet",
+    "images": ["mlp", "knn", "pattern", "cam", "lenet5", "resnet", "alexnet", "vgg", "googlenet"],
                "resnet_cifar"],
     "sequences": ["rnn_forms", "shakespeare", "reviews", "tagger"],
-    "signals": ["beats", "anomaly"],
+    "signals": ["beats", "anomaly", "forecasting"],
     "graphs and sets": ["cora", "pointnet"],
-    "studies": ["dropout", "penalties", "stopping"],
+    "studies": ["dropout", "penalties", "stopping", "capacity"],
 }  # fmt: skip
 
 BY_GROUP: dict[str, list[Recipe]] = {
