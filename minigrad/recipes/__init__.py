@@ -11,8 +11,8 @@ from .base import Recipe, Stopped, Task, find
 
 # The files of each group, in the order of `minigrad recipes`.
 GROUPS = {
-    "images": ["mlp", "knn", "pattern", "cam", "lenet5", "resnet", "alexnet", "vgg", "googlenet"],
-               "resnet_cifar"],
+    "images": ["mlp", "knn", "pattern", "cam", "lenet5", "resnet", "alexnet", "vgg", "googlenet",
+        "resnet_cifar"],
     "sequences": ["rnn_forms", "shakespeare", "reviews", "tagger"],
     "signals": ["beats", "anomaly", "forecasting"],
     "graphs and sets": ["cora", "pointnet"],
