@@ -20,6 +20,8 @@ from ..engine.backprop import grad
 from ..engine.recording import no_grad
 from ..engine.tensor import Tensor
 from ..nn.parameter import check_size
+from ..ops.elementwise import log
+from ..ops.random import rand
 from ..ops.shape import squeeze
 
 __all__ = ["BASELINE", "AddingRNN", "adding_problem", "gradient_by_distance"]
@@ -48,10 +50,13 @@ def adding_problem(n: int, length: int, rng: np.random.Generator) -> tuple[np.nd
 class AddingRNN(nn.Module):
     """Sequences (N, T, 2) -> the sum (N,), by an RNN of one kind: "tanh", "gru" or "lstm".
 
-    An LSTM begins with open forget gates, bias 1 (Gers, Schmidhuber & Cummins 2000).
+    An LSTM begins with open forget gates, bias 1 (Gers, Schmidhuber & Cummins 2000). memory: for how many
+    steps it may have to remember; the biases of its gates are then drawn so that its cells keep what they
+    hold for 1 to that many steps (Tallec & Ollivier 2018, section 2). With bias 1 a cell keeps
+    no more than sigmoid(1)^50 = 1.6e-7 of what it held fifty steps ago.
     """
 
-    def __init__(self, kind: str = "lstm", hidden: int = 64) -> None:
+    def __init__(self, kind: str = "lstm", hidden: int = 64, memory: int = 0) -> None:
         super().__init__()
         if kind not in CELLS:
             raise ValueError(f"AddingRNN: expected one of {', '.join(CELLS)} (kind={kind!r})")
@@ -59,9 +64,18 @@ class AddingRNN(nn.Module):
         self.rnn = CELLS[kind](2, hidden, batch_first=True)
         self.fc = nn.Linear(hidden, 1)
         if kind == "lstm":
-            with no_grad():
-                self.rnn.bias_ih_l0[hidden : 2 * hidden] = 1.0  # gates in the order i, f, g, o
-                self.rnn.bias_hh_l0[hidden : 2 * hidden] = 0.0
+            self._open_gates(hidden, memory)
+
+    def _open_gates(self, hidden: int, memory: int) -> None:
+        """Forget gates at 1, or at log of 1 ... memory - 1 and input gates at minus that."""
+        with no_grad():
+            self.rnn.bias_ih_l0[hidden : 2 * hidden] = 1.0  # gates in the order i, f, g, o
+            self.rnn.bias_hh_l0[hidden : 2 * hidden] = 0.0
+            if memory > 2:
+                open_for = log(rand(hidden) * (memory - 2) + 1)
+                self.rnn.bias_ih_l0[hidden : 2 * hidden] = open_for
+                self.rnn.bias_ih_l0[:hidden] = -open_for
+                self.rnn.bias_hh_l0[:hidden] = 0.0
 
     def forward(self, x: Tensor) -> Tensor:
         """The sum, from the last output."""
