@@ -40,7 +40,7 @@ class Bucketed(Dataset):
         mixed = Generator(seed).permutation(len(counts))
         order = mixed[np.argsort(counts[mixed], kind="stable")]
         taken = np.cumsum(counts[order]) if by_words else np.arange(1, len(order) + 1)
-        cuts = np.searchsorted(taken, np.arange(size, taken[-1], size))
+        cuts = np.searchsorted(taken, np.arange(size, taken[-1], size), "right")
         self.batches = [b for b in np.split(order, cuts) if len(b)]
         self.collate = collate
 

@@ -28,7 +28,11 @@ def shaded_words(
     A sentence's strongest word has the deepest blue. labels: what stands above each sentence. Raises
     ValueError where a sentence has not as many weights as words, or for a negative weight.
     """
-    if len(sentences) == 0 or len(sentences) != len(weights) or len(labels or sentences) != len(sentences):
+    if (
+        len(sentences) == 0
+        or len(sentences) != len(weights)
+        or len(sentences) != len(sentences if labels is None else labels)
+    ):
         raise ValueError(
             "shaded_words: expected at least one sentence, and weights (and labels, if any) for each, "
             f"got {len(sentences)} sentences and {len(weights)} rows of weights"
