@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from benchmarks import recipes as measuring
 from benchmarks import recipes_page as pages
 from minigrad.recipes import BY_GROUP, Recipe
 from minigrad.train import Settings
@@ -139,3 +140,24 @@ def test_what_the_command_line_tells_is_written_from_the_same_runs():
 
 def test_committed_results_are_in_order():
     assert list(pages.problems(pages.runs(), pages.accounts(), BY_GROUP)) == []
+
+
+def fit(task, value=95.0):
+    from minigrad import nn
+
+    task.fit(nn.Linear(1, 1), [0], lambda net, _: net.weight.sum())
+    return {"accuracy, %": value, "gain": 2.0}
+
+
+def test_recipes_without_a_result_are_measured_and_kept(tmp_path):
+    c = dataclasses.replace(A, name="c", run=fit, settings=Settings(epochs=1, workers=0))
+    assert measuring.chosen("cpu", [], [A, B, c], tmp_path) == [A, c] and measuring.chosen("cuda", [], [A, B]) == [B]
+    told = measuring.measure(c, "cpu", tmp_path / "runs", tmp_path / "results")
+    assert told == "accuracy, % 95 (>= 90); gain 2 (>= 1)"
+    kept = pages.runs(tmp_path / "results")
+    assert kept["c_points"]["command"] == "minigrad train c" and kept["c_points"]["seeds"] == [0, 1]
+    assert list(pages.problems(kept, {}, {"images": [c]})) == []
+    assert measuring.chosen("cpu", [], [A, B, c], tmp_path / "results") == [A]
+    assert measuring.chosen("cpu", ["c"], [A, B, c], tmp_path / "results") == [c]
+    with pytest.raises(ValueError, match="no d; `minigrad recipes` lists them"):
+        measuring.chosen("cpu", ["d"], [A, B])
