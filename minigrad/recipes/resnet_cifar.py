@@ -82,7 +82,8 @@ RECIPES = (
         **ACCURACY,
     ),
     Recipe(
-        name="plain-against-residual", run=study, minutes=9, device="gpu", settings=Settings(epochs=12, **SGD),
+        name="plain-against-residual", run=study, minutes=9, device="gpu",
+        settings=Settings(epochs=12, **SGD),
         metric="training loss, deep plain / shallow plain", mark=1.0,
         also={"training loss, deep residual / shallow residual": ("<=", 1.0)},
         summary="56 layers against 20, with and without shortcuts (He et al. 2015), on lossy CIFAR-10",
