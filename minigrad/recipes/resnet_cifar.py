@@ -77,7 +77,7 @@ RECIPES = (
         **ACCURACY,
     ),
     Recipe(
-        name="resnet20-small", run=small, mark=68.0, minutes=3, settings=Settings(epochs=8, **ADAMW),
+        name="resnet20-small", run=small, mark=65.0, minutes=4, settings=Settings(epochs=12, **ADAMW),
         summary="ResNet-20 on 6,000 images of five classes of lossy CIFAR-10 at 16x16",
         **ACCURACY,
     ),
