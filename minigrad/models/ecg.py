@@ -143,7 +143,7 @@ class Segments(nn.Module):
 
 
 class ECGNet(nn.Module):
-    """(N, 1, L) -> (N, classes): CNN, CRNN or ACRNN, by `kind`."""
+    """(N, 1, L) -> (N, classes): CNN, CRNN or ACRNN, by `kind`; `explain` gives ACRNN's weights."""
 
     def __init__(
         self,
@@ -167,11 +167,16 @@ class ECGNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores."""
+        return self.explain(x)[0]
+
+    def explain(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Scores, and the weights of segments (N, S), None where all count alike."""
         check_signals(self.kind, x, 1, self.segments.segment)
         h = self.segments(x[:, 0]).mean(2)  # (N, S, F)
         if self.lstm is not None:
             h, _ = self.lstm(h)
-        return self.fc(h.mean(1) if self.attention is None else self.attention(h)[0])
+        h, rhythm = (h.mean(1), None) if self.attention is None else self.attention(h)
+        return self.fc(h), rhythm
 
 
 class Band(nn.Module):

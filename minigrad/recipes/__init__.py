@@ -14,7 +14,7 @@ GROUPS = {
     "images": ["mlp", "knn", "pattern", "cam", "lenet5", "resnet", "alexnet", "vgg", "googlenet",
                "resnet_cifar"],
     "sequences": ["rnn_forms", "adding", "shakespeare", "reviews", "tagger"],
-    "signals": ["beats", "anomaly", "forecasting"],
+    "signals": ["beats", "anomaly", "fibrillation"],
     "graphs and sets": ["cora", "pointnet"],
     "studies": ["dropout", "penalties", "stopping", "capacity"],
 }  # fmt: skip
