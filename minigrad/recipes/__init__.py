@@ -11,7 +11,7 @@ from .base import Recipe, Stopped, Task, find
 
 # The files of each group, in the order of `minigrad recipes`.
 GROUPS = {
-    "images": ["mlp", "knn", "pattern", "cam", "lenet5", "resnet", "alexnet", "vgg", "googlenet",
+    "images": ["mlp", "knn", "pattern", "cam", "lenet5", "resnet", "nin", "alexnet", "vgg", "googlenet",
                "resnet_cifar"],
     "sequences": ["rnn_forms", "adding", "shakespeare", "reviews", "tagger"],
     "signals": ["beats", "anomaly", "fibrillation"],

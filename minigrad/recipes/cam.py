@@ -26,7 +26,7 @@ SIDE, SCRAP = 84, 8
 
 
 class Canvases(NamedTuple):
-    """images (N, 1, 84, 84) float32, 0 to 1; labels (N,); boxes (N, 4): the ink's top, bottom, left, right."""
+    """images (N, 1, 84, 84) float32, 0 to 1; labels (N,); boxes (N, 4) of ink: top, bottom, left, right."""
 
     images: np.ndarray
     labels: np.ndarray
