@@ -1,5 +1,6 @@
 """Run by .ci/run with a wheel installed beside NumPy and nothing else: what must work there."""
 
+import json
 import subprocess
 import sys
 import time
@@ -18,12 +19,13 @@ optional = {"cupy", "numba", "matplotlib", "rich", "typer", "safetensors", "pooc
 assert not optional & set(sys.modules), optional & set(sys.modules)
 assert (Path(mg.__file__).parent / "py.typed").exists()
 
-# Package data: CUDA sources and the handwritten digits.
+# Package data: CUDA sources, the handwritten digits, what the recipes reached.
 sources = Path(__file__).parent.parent / "kernels" / "minigrad_kernels" / "cuda"
 assert minigrad_kernels.cuda.names() == sorted(path.stem for path in sources.glob("*.cu"))
 assert all("__global__" in minigrad_kernels.cuda.source(name) for name in minigrad_kernels.cuda.names())
 images, labels = mg.data.digits("train")
 assert len(images) == len(labels) > 1000
+assert isinstance(json.loads((Path(mg.__file__).parent / "recipes" / "measured.json").read_text()), dict)
 
 # The stepper: its page is made of files that a wheel must carry.
 page = mg.trace(lambda w, x: mg.tanh(w * x), 2.0, 0.5).show().text

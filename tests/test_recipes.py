@@ -71,6 +71,7 @@ def test_short_form_learns_and_leaves_what_people_look_at(recipe, data_sets, tmp
     assert left and all(path.stat().st_size > 0 for path in left)
 
     monkeypatch.setattr("minigrad.train.Trainer._step", no_step)
+    monkeypatch.setattr("minigrad.inspect.plots.figure._save", lambda figure, path: None)  # drawn once is enough
     whole = again(folder)
     assert whole.known_by == Run(recipe, folder, short=True).known_by
     assert whole.figures() == [pytest.approx(figures, rel=1e-12)]

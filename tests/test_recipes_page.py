@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import recipes as measuring
 from benchmarks import recipes_page as pages
+from benchmarks import report
 from minigrad.recipes import BY_GROUP, Recipe
 from minigrad.train import Settings
 
@@ -136,6 +137,14 @@ def test_what_the_command_line_tells_is_written_from_the_same_runs():
     told = json.loads(pages.measured({"a_points": run_of(A, 92.4)}))
     assert told["a_points"]["value"] == 92.4 and told["a_points"]["seeds"] == [0, 1]
     assert told["a_points"]["figures"]["gain"] == {"mean": 1.5, "deviation": 0.25}
+
+
+def test_the_check_fails_and_writes_nothing_where_results_are_not_in_order(monkeypatch, capsys):
+    monkeypatch.setattr(pages, "accounts", lambda: {"c_points": {}})
+    monkeypatch.setattr("sys.argv", ["report", "--check"])
+    monkeypatch.setattr("pathlib.Path.write_text", None)
+    assert report.main() == 1 and "accounts.json has c_points, which is no recipe\n" in capsys.readouterr().err
+    assert {pages.PAGE, pages.MEASURED} < set(report.texts())
 
 
 def test_committed_results_are_in_order():
