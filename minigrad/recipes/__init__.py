@@ -12,11 +12,11 @@ from .base import Recipe, Stopped, Task, find
 # The files of each group, in the order of `minigrad recipes`.
 GROUPS = {
     "images": ["mlp", "knn", "pattern", "cam", "lenet5", "resnet", "nin", "alexnet", "vgg", "googlenet",
-               "resnet_cifar"],
-    "sequences": ["rnn_forms", "adding", "shakespeare", "reviews", "tagger"],
-    "signals": ["beats", "anomaly", "fibrillation"],
+        "resnet_cifar"],
+    "sequences": ["rnn_forms", "adding", "shakespeare", "reviews", "tagger", "protein"],
+    "signals": ["beats", "anomaly", "fibrillation", "forecasting"],
     "graphs and sets": ["cora", "pointnet"],
-    "studies": ["dropout", "penalties", "stopping", "capacity"],
+    "studies": ["dropout", "penalties", "stopping", "capacity", "augmentation", "transfer"],
 }  # fmt: skip
 
 BY_GROUP: dict[str, list[Recipe]] = {
