@@ -14,7 +14,7 @@ GROUPS = {
     "images": ["mlp", "knn", "pattern", "cam", "lenet5", "resnet", "nin", "alexnet", "vgg", "googlenet",
         "resnet_cifar"],
     "sequences": ["rnn_forms", "adding", "shakespeare", "reviews", "tagger", "protein"],
-    "signals": ["beats", "anomaly", "fibrillation", "forecasting"],
+    "signals": ["beats", "anomaly", "fibrillation", "rhythm", "forecasting"],
     "graphs and sets": ["cora", "pointnet"],
     "studies": ["dropout", "penalties", "stopping", "capacity", "augmentation", "transfer"],
 }  # fmt: skip
