@@ -12,8 +12,8 @@ from .base import Recipe, Stopped, Task, find
 # The files of each group, in the order of `minigrad recipes`.
 GROUPS = {
     "images": ["mlp", "knn", "pattern", "cam", "lenet5", "resnet", "nin", "alexnet", "vgg", "googlenet",
-        "resnet_cifar"],
-    "sequences": ["rnn_forms", "adding", "shakespeare", "reviews", "tagger", "protein"],
+               "resnet_cifar"],
+    "sequences": ["rnn_forms", "adding", "sorting", "shakespeare", "reviews", "tagger", "protein"],
     "signals": ["beats", "anomaly", "fibrillation", "rhythm", "forecasting"],
     "graphs and sets": ["cora", "pointnet"],
     "studies": ["dropout", "penalties", "stopping", "capacity", "augmentation", "transfer"],
