@@ -123,6 +123,14 @@ def test_minas_weights_are_averages_on_three_levels():
         assert (array(alpha) > 0).all()
 
 
+def test_acrnn_tells_how_it_weighs_segments_and_the_others_weigh_none():
+    x = mg.randn(3, 1, 200)
+    scores, rhythm = ECGNet("ACRNN", filters=8, hidden=4).explain(x)
+    assert scores.shape == (3, 2) and rhythm.shape == (3, 4)
+    np.testing.assert_allclose(array(rhythm).sum(-1), 1, rtol=1e-5)
+    assert ECGNet("CNN", filters=8).explain(x)[1] is ECGNet("CRNN", filters=8).explain(x)[1] is None
+
+
 def test_attention_without_an_opinion_is_the_mean():
     level = Attention(5, 3, knowledge=True)
     level.V.weight = nn.Parameter(mg.zeros(1, 3))
