@@ -11,6 +11,7 @@ from .gat import GAT
 from .gcn import GCN, Edges, normalised, normalised_edges
 from .gpt import GPT, GPT2_SIZES, GPTSize
 from .inception import GoogLeNet, Inception, MiniGoogLeNet, NaiveInception, auxiliary_loss
+from .intra_attention import IntraAttentionLSTM
 from .knn import KNN
 from .lenet5 import LeNet5
 from .mlp import MLP
@@ -77,6 +78,7 @@ __all__ = [
     "GPTSize",
     "GoogLeNet",
     "HierarchicalAttention",
+    "IntraAttentionLSTM",
     "ImageNetResNet",
     "Inception",
     "LSTMAutoencoder",
