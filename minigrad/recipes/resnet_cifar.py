@@ -68,7 +68,7 @@ ACCURACY = {
 PAIR = {
     "data": "cifar10_jpeg", "baseline": 1.0,
     "paper": "plain-56 above plain-20, ResNet-56 below ResNet-20 (He et al. 2015, lossless CIFAR-10)",
-    "short": {**SHORT, "epochs": 2, "shallow": 1, "deep": 5},
+    "short": {**SHORT, "epochs": 2, "images": 480, "shallow": 1, "deep": 5},
 }  # fmt: skip
 RECIPES = (
     Recipe(
