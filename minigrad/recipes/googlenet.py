@@ -1,7 +1,8 @@
 """A small GoogLeNet with both auxiliary heads, on CIFAR-10 that was JPEG (lossy: that costs some points).
 
 Szegedy et al. 2014: Inception modules, and in training two more classifiers on the middle of the network,
-whose losses count 0.3 each. After training they are dropped; here they are tested as well.
+whose losses count 0.3 each (the training loss drawn is of all three). After training they are dropped; here
+they are tested as well.
 """
 
 import numpy as np
