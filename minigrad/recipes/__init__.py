@@ -13,7 +13,10 @@ from .base import Recipe, Stopped, Task, find
 GROUPS = {
     "images": ["mlp", "knn", "pattern", "cam", "lenet5", "resnet", "nin", "alexnet", "vgg", "googlenet",
                "resnet_cifar"],
-    "sequences": ["rnn_forms", "adding", "dates", "sorting", "shakespeare", "reviews", "tagger", "protein"],
+    "sequences": [
+        "rnn_forms", "adding", "dates", "sorting", "shakespeare", "reviews", "intra_attention", "tagger",
+        "protein",
+    ],
     "signals": ["beats", "anomaly", "fibrillation", "rhythm", "forecasting"],
     "graphs and sets": ["cora", "pointnet"],
     "studies": ["dropout", "penalties", "stopping", "capacity", "augmentation", "transfer"],
