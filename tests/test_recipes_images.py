@@ -1,6 +1,8 @@
 """What the recipes of pictures and point sets claim, besides their marks; and the plots made for them."""
 
+import json
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,7 +75,9 @@ def test_plots_refuse_what_they_cannot_show(draw, words):
 
 def test_canvas_holds_its_digit_in_its_box():
     made = cam.canvases(DIGITS, np.arange(6), 0, seed=3)
-    for i, (top, bottom, left, right) in enumerate(made.boxes):
+    np.testing.assert_array_equal(made.boxes[:, 1::2] - made.boxes[:, ::2], 28)
+    np.testing.assert_array_equal(made.ink[:, ::2] - made.boxes[:, ::2], [(5 + i, 8) for i in range(6)])
+    for i, (top, bottom, left, right) in enumerate(made.ink):
         assert (bottom - top, right - left) == (15 - i, 4 + 2 * i)
         assert (made.images[i, 0, top:bottom, left:right] == 1).all()
         assert made.images[i].sum() == (bottom - top) * (right - left)  # and nothing lies elsewhere
@@ -83,7 +87,7 @@ def test_canvas_holds_its_digit_in_its_box():
 def test_scraps_are_added_and_cover_no_digit():
     bare, strewn = (cam.canvases(DIGITS, np.arange(6), n, seed=3) for n in (0, 8))
     assert strewn.images.sum() > 1.2 * bare.images.sum()
-    for image, (top, bottom, left, right) in zip(strewn.images[:, 0], strewn.boxes):
+    for image, (top, bottom, left, right) in zip(strewn.images[:, 0], strewn.ink):
         assert (image[top:bottom, left:right] == 1).all()
     again = cam.canvases(DIGITS, np.arange(6), 8, seed=3)
     np.testing.assert_array_equal(strewn.images, again.images)
@@ -149,3 +153,10 @@ def test_overlay_outlines_boxes():
     assert frames == [(1.5, 0.5, 4.0, 3.0), (-0.5, -0.5, 8.0, 8.0)]
     with pytest.raises(ValueError, match="expected boxes"):
         plots.overlay(images, np.ones((2, 4, 4)), boxes=boxes[:1])
+
+
+def test_the_nearest_neighbours_of_mnist_are_measured_to_the_digit():
+    path = Path(__file__).parents[1] / "benchmarks" / "results" / "recipes" / "knn_mnist.json"
+    figures = json.loads(path.read_text())["figures"]
+    found = [figures[f"test error for k = {k}, %"]["mean"] for k in (1, 3, 29)]
+    assert found == [3.09, 2.83, 3.98]

@@ -15,7 +15,7 @@ from .base import Figures, Recipe, Task
 from .digits import augmentation, load
 
 
-def run(task: Task, filters: int = 8, hidden: int = 64, images: int = 10000) -> Figures:
+def run(task: Task, filters: int = 16, hidden: int = 64, images: int = 10000) -> Figures:
     """Train each design, and test it. images: how many of the training digits, at most."""
     splits = load("digits", task.data_dir)
     train = splits.train[0][:images], splits.train[1][:images]
@@ -49,7 +49,7 @@ RECIPES = (
         run=run, data="digits", metric="worst design's test error, %", mark=7.0, higher_is_better=False,
         paper="none on these digits", minutes=3,
         settings=Settings(epochs=20, batch_size=32, lr=2e-3, weight_decay=0.05),
-        also={"test error of deep, %": ("<=", 2.5), "test error of paired, %": ("<=", 2.5)},
+        seeds=3, also={"test error of paired, %": ("<=", 3.0), "test error of deep, %": ("<=", 4.0)},
         short={"epochs": 2, "filters": 4, "hidden": 32, "lr": 5e-3}, baseline=90.0,
     ),
 )  # fmt: skip

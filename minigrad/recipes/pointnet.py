@@ -119,7 +119,8 @@ COMMON: dict[str, Any] = {
     "data": "mnist", "metric": "test error, %", "higher_is_better": False,
     "paper": "0.78 % (Qi et al. 2017, MNIST as sets of 256 points)",
     "also": {"points of accuracy lost with half the points": ("<=", 4.0)}, "baseline": 88.65,
-    "short": {"images": 400, "held": 100, "tests": 200, "width": 4, "epochs": 4, "lr": 0.01},
+    "short": {"images": 400, "held": 100, "tests": 200, "width": 4, "epochs": 4, "lr": 0.01, "batch_size": 20,
+              "augment": False},
 }  # fmt: skip
 ADAM = partial(Settings, batch_size=32, weight_decay=0.01, workers=0)
 RECIPES = (
