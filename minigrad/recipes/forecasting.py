@@ -87,7 +87,8 @@ def draw(task: Task, kind: str, name: str, found: dict, truth: np.ndarray, error
     """The first test series with its forecasts, and the errors of all."""
     n = 60
     shown = {"series": truth[:n], **{model: f[:n] for model, f in found.items() if model != "linear"}}
-    plots.lines(shown, task.picture(f"{name}_forecasts.png"), f"{kind}: one step ahead", "step", "value")
+    what = "value" if kind == "AR(2)" else "change from now"
+    plots.lines(shown, task.picture(f"{name}_forecasts.png"), f"{kind}: one step ahead", "step", what)
     plots.bars(errors, task.picture(f"{name}_errors.png"), f"{kind}, 500 new series", "MSE over the least")
 
 
