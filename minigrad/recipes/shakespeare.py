@@ -12,6 +12,7 @@ pieces of `context` side by side, so that it sees half of it on average.
 
 import dataclasses
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -75,18 +76,12 @@ def judge(net: Any, text: np.ndarray, context: int, device: str) -> dict[str, fl
     return {"loss": total / read.size}
 
 
-def run(
-    task: Task, model: str = "lstm", width: int = 512, layers: int = 2, heads: int = 0, context: int = 128,
-    dropout: float = 0.3, characters: int = 1_000_000, sample: int = 1000,
-) -> Figures:  # fmt: skip
+def run(task: Task, build: Callable[[int], Any], context: int, characters: int, sample: int) -> Figures:
     """Train on nine tenths of the text, judge by the last; leave a sample and what was expected where."""
     plays, held_out = (tinyshakespeare(part, task.data_dir) for part in ("train", "validation"))
     vocabulary = Vocabulary([plays, held_out], padding=None, unknown=None)
     text, ahead = vocabulary.encode(plays), vocabulary.encode(held_out)
-    if model == "lstm":
-        net: Any = CharRNN(len(vocabulary), 64, width, layers, dropout)
-    else:
-        net = GPT(len(vocabulary), context, layers, heads, width, dropout)
+    net = build(len(vocabulary))
     validate = partial(judge, text=ahead, context=context, device=task.device)
     history = task.fit(net, Pieces(text, context, characters // context), loss, validate)
     unigram = order_zero(text, ahead, len(vocabulary))
@@ -94,11 +89,11 @@ def run(
     marks = {"each character alone": unigram}
     plots.lines(curves, task.picture("loss.png"), "tinyshakespeare", "epoch", "nats a character", marks)
     prompt = tensor(vocabulary.encode("\n")[None]).to(task.device)
-    say = net.sample if model == "lstm" else net.generate
+    say = net.generate if isinstance(net, GPT) else net.sample
     said = say(prompt, sample, temperature=0.8, generator=Generator(task.seed)).cpu().numpy()[0]
     task.picture("sample.txt").write_text("".join(vocabulary.decode(said)) + "\n", encoding="utf-8")
     draw_expectations(net, ahead[:48], vocabulary, task)
-    if model == "gpt":
+    if isinstance(net, GPT):
         draw_attention(net, ahead[:32], vocabulary, task)
     found = min(row["val_loss"] for row in history)
     return {METRIC: found, "bits/char": found / math.log(2), UNIGRAM: unigram}
@@ -143,15 +138,47 @@ def attention(qkv: Tensor, heads: int) -> np.ndarray:
     return weights / weights.sum(-1, keepdims=True)
 
 
+# ---------------------------------------------------------------- the recipes, each with its options
+
+
+def lstm(
+    task: Task, width: int = 512, layers: int = 2, dropout: float = 0.3, context: int = 128,
+    characters: int = 1_000_000, sample: int = 1000,
+) -> Figures:  # fmt: skip
+    """sample: how many characters are written in the end."""
+    build = lambda letters: CharRNN(letters, 64, width, layers, dropout)
+    return run(task, build, context, characters, sample)
+
+
+def small_lstm(
+    task: Task, width: int = 256, layers: int = 1, dropout: float = 0.0, context: int = 64,
+    characters: int = 1_000_000, sample: int = 1000,
+) -> Figures:  # fmt: skip
+    """One for a CPU."""
+    return lstm(task, width, layers, dropout, context, characters, sample)
+
+
+def gpt(
+    task: Task, width: int = 384, layers: int = 6, heads: int = 6, dropout: float = 0.2, context: int = 256,
+    characters: int = 1_000_000, sample: int = 1000,
+) -> Figures:  # fmt: skip
+    """nanoGPT's size for this text."""
+    build = lambda letters: GPT(letters, context, layers, heads, width, dropout)
+    return run(task, build, context, characters, sample)
+
+
+def small_gpt(
+    task: Task, width: int = 128, layers: int = 4, heads: int = 4, dropout: float = 0.0, context: int = 64,
+    characters: int = 400_000, sample: int = 1000,
+) -> Figures:  # fmt: skip
+    """One for a CPU, of nanoGPT's size for that."""
+    return gpt(task, width, layers, heads, dropout, context, characters, sample)
+
+
 COMMON = {"data": "tinyshakespeare", "metric": METRIC, "higher_is_better": False, "baseline": UNIGRAM}
 GRAVES = "none on this text (enwik8, another one: 1.67 bits/char, Graves 2013)"
 LSTM = Settings(epochs=25, batch_size=64, lr=3e-3, clip=1.0, optimiser="adam")
 TRANSFORMER = Settings(epochs=80, batch_size=64, lr=1e-3, weight_decay=0.1, warmup=100, clip=1.0)
-SMALL_LSTM = {"model": "lstm", "width": 256, "layers": 1, "context": 64, "dropout": 0.0}
-SMALL_GPT = {
-    "model": "gpt", "width": 128, "layers": 4, "heads": 4, "context": 64, "dropout": 0.0,
-    "characters": 400_000,
-}  # fmt: skip
 TINY = {
     "epochs": 1, "lr": 1e-2, "batch_size": 16, "warmup": 0, "characters": 40_000, "width": 64, "layers": 1,
     "context": 64, "dropout": 0.0,
@@ -159,24 +186,24 @@ TINY = {
 RECIPES = (
     Recipe(
         name="char-lstm", summary="two LSTM layers of 512 that read Shakespeare letter by letter",
-        run=partial(run, model="lstm"), mark=1.60, device="gpu", minutes=10, paper=GRAVES,
+        run=lstm, mark=1.60, device="gpu", minutes=10, paper=GRAVES,
         settings=LSTM, short={**TINY, "sample": 100}, **COMMON,
     ),
     Recipe(
         name="char-lstm-small", summary="one LSTM layer of 256 that reads Shakespeare letter by letter",
-        run=partial(run, **SMALL_LSTM), mark=1.85, minutes=5, paper=GRAVES,
+        run=small_lstm, mark=1.85, minutes=5, paper=GRAVES,
         settings=dataclasses.replace(LSTM, epochs=4, batch_size=32, lr=6e-3),
         short={**TINY, "sample": 100}, **COMMON,
     ),
     Recipe(
         name="char-gpt", summary="a GPT of 6 layers of 384 on Shakespeare, 256 characters at once",
-        run=partial(run, model="gpt", width=384, layers=6, heads=6, context=256, dropout=0.2),
+        run=gpt,
         mark=1.52, device="gpu", minutes=15, paper="1.47 (nanoGPT's README, on this text)",
         settings=TRANSFORMER, short={**TINY, "lr": 5e-3, "heads": 2, "sample": 60}, **COMMON,
     ),
     Recipe(
         name="char-gpt-small", summary="a GPT of 4 layers of 128 on Shakespeare, 64 characters at once",
-        run=partial(run, **SMALL_GPT), mark=1.88, minutes=8,
+        run=small_gpt, mark=1.88, minutes=8,
         paper="1.88 (nanoGPT's README: a net of this size on a CPU)",
         settings=dataclasses.replace(TRANSFORMER, epochs=7, batch_size=16, lr=2e-3),
         short={**TINY, "lr": 5e-3, "heads": 2, "sample": 60}, **COMMON,
