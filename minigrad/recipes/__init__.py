@@ -19,7 +19,7 @@ GROUPS = {
     ],
     "signals": ["beats", "anomaly", "fibrillation", "rhythm", "forecasting"],
     "graphs and sets": ["cora", "pointnet"],
-    "studies": ["dropout", "penalties", "stopping", "capacity", "augmentation", "transfer"],
+    "studies": ["sizes", "dropout", "penalties", "stopping", "capacity", "augmentation", "transfer"],
 }  # fmt: skip
 
 BY_GROUP: dict[str, list[Recipe]] = {
