@@ -141,8 +141,8 @@ RECIPES = (
         paper="none: the network's (Vaswani et al. 2017) is on translation", minutes=6,
         settings=Settings(epochs=10, batch_size=64, lr=2e-3, clip=1.0, warmup=100, optimiser="adam"),
         short={
-            "length": 5, "width": 32, "heads": 2, "layers": 1, "epochs": 1, "lr": 1e-2, "steps": 100,
-            "tests": 200, "warmup": 0,
+            "length": 5, "width": 32, "heads": 2, "layers": 1, "epochs": 1, "lr": 1e-2, "steps": 60,
+            "batch_size": 32, "tests": 200, "warmup": 0,
         },
     ),
 )  # fmt: skip
