@@ -58,11 +58,11 @@ def missing(
     """
     call = what if what.endswith(")") else f"{what}()"
     fetched = f"{call[:-1]}{'' if call.endswith('()') else ', '}download=True)"
-    download = f"with a network, minigrad.data.{fetched} fetches it; " if sources(names) else ""
+    download = f"with a network, minigrad.data.{fetched} fetches it; or " if sources(names) else ""
     return MissingData(
         f"{what}: found neither {' nor '.join(names)} in {data_dir or 'MINIGRAD_DATA or the cache'} "
         f"or its folder {' or '.join(folders)}; {download}"
-        f"or set MINIGRAD_DATA (or data_dir) to a folder that has them. The original: {address}"
+        f"set MINIGRAD_DATA (or data_dir) to a folder that has them. The original: {address}"
     )
 
 
