@@ -75,7 +75,7 @@ def test_a_subset_holds_all_of_fibrillation_and_as_many_others_drawn_by_the_seed
     assert fibrillation.subset(positive, 0, seed=0).tolist() == list(range(50))
 
 
-def test_a_record_is_scored_by_the_mean_of_its_own_windows():
+def test_a_record_has_windows_of_its_own_of_its_own_windows():
     records = Ecgs([np.full(40, v, np.float32) for v in (1, 2, 3)], np.array([0, 1, 3]), 100)
     held = fibrillation.Held(records, 20, 2, plain)
     assert held.x[:, 0, 0].tolist() == [1, 1, 2, 2, 3, 3] and held.truth.tolist() == [0, 1, 0]

@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from ..data import Dataset
+from ..data import Dataset, Ecgs, cinc2017
 from ..engine.random import Generator
 
-__all__ = ["RATE", "Crops", "Prepare", "irregularity", "standardised", "windows"]
+__all__ = [
+    "RATE",
+    "Crops",
+    "Prepare",
+    "irregularity",
+    "one_channel",
+    "standardised",
+    "three_parts",
+    "windows",
+]
 
 RATE = 100  # samples in a second
 Prepare = Callable[[np.ndarray], np.ndarray]
+
+
+def three_parts(data_dir: str | Path | None, every: int = 1) -> tuple[Ecgs, Ecgs, Ecgs]:
+    """The training, validation and testing records, every n-th of each; the file is checked once."""
+    train = cinc2017("train", data_dir=data_dir)
+    held = [cinc2017(split, data_dir=data_dir, verify=False) for split in ("validation", "test")]
+    one, two, three = (Ecgs(p.records[::every], p.labels[::every], p.rate) for p in (train, *held))
+    return one, two, three
+
+
+def one_channel(rows: np.ndarray) -> np.ndarray:
+    """Windows (n, L) as a network takes them: standardised, (n, 1, L)."""
+    return standardised(rows)[:, None]
 
 
 def standardised(signals: np.ndarray) -> np.ndarray:

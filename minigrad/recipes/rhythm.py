@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from ..classifier import predict
-from ..data import RHYTHMS, Ecgs, cinc2017
+from ..data import RHYTHMS, Ecgs
 from ..engine.tensor import Tensor, tensor
 from ..inspect import plots
 from ..metrics import f1
@@ -22,15 +22,14 @@ from ..nn import Module
 from ..nn import functional as F
 from ..train import Settings
 from .base import Figures, Recipe, Task
-from .ecg import RATE, Crops, standardised, windows
+from .ecg import RATE, Crops, one_channel, three_parts, windows
 
 NAMES = ["normal", "fibrillation", "other", "noisy"]
 
 
 def run(task: Task, seconds: int = 30, width: int = 32, dropout: float = 0.2, every: int = 1) -> Figures:
     """width: maps of the first four blocks; every: n-th record of each part only."""
-    parts = [cinc2017(p, data_dir=task.data_dir) for p in ("train", "validation", "test")]
-    train, validation, test = (Ecgs(p.records[::every], p.labels[::every], RATE) for p in parts)
+    train, validation, test = three_parts(task.data_dir, every)
     net = ResNet1d(len(RHYTHMS), width, dropout, pooled=True)
     counts = np.bincount(train.labels, minlength=len(RHYTHMS))
     weight = tensor(np.sqrt(counts.max() / np.maximum(counts, 1)).astype(np.float32)).to(task.device)
@@ -60,11 +59,6 @@ def run(task: Task, seconds: int = 30, width: int = 32, dropout: float = 0.2, ev
         "accuracy, %": 100 * float((said == test.labels).mean()),
         "always normal, mean F1": mean_f1(test.labels, commonest),
     }
-
-
-def one_channel(rows: np.ndarray) -> np.ndarray:
-    """Windows (n, L) as the network takes them: standardised, (n, 1, L)."""
-    return standardised(rows)[:, None]
 
 
 def views_of(part: Ecgs, seconds: int) -> np.ndarray:
