@@ -118,14 +118,8 @@ def draw(task: Task, net: Module, held: Held, scores: dict[str, np.ndarray]) -> 
         beat, _, frequency = levels
         titles = [f"{name}: {w:.2f}" for name, w in zip(BANDS, frequency[0])]
         clip = beat[0][:, : 5 * RATE // net.segment].reshape(len(BANDS), -1)
-        plots.traces(
-            x[0, :, : 5 * RATE],
-            clip,
-            task.picture("bands.png"),
-            titles,
-            "Bands and their weights, and what each looks at",
-            **common,
-        )
+        where = task.picture("bands.png")
+        plots.traces(x[0, :, : 5 * RATE], clip, where, titles, "Bands and their weights", **common)
 
 
 BANDS = ("below 0.5 Hz", "0.5 to 5 Hz", "5 to 20 Hz", "above 20 Hz")
@@ -148,8 +142,8 @@ def pair(model: str, summary: str, mark: float, small: float, **sizes: int) -> l
     return [
         Recipe(name=name, summary=summary, mark=mark, minutes=20, device="gpu", settings=FULL, **common),
         Recipe(
-            name=f"{name}-small", summary=f"{summary}; small, on fewer records", mark=small, minutes=5 if model == "MINA" else 2,
-            settings=SMALL, **{**common, "run": less},
+            name=f"{name}-small", summary=f"{summary}; small, on fewer records", mark=small,
+            minutes=5 if model == "MINA" else 2, settings=SMALL, **{**common, "run": less},
         ),
     ]  # fmt: skip
 
