@@ -7,7 +7,7 @@ Lapedriza, Oliva & Torralba 2016) says how much each place gave to the answer: i
 score exactly. Held to the mark is how often the map's highest point lies in the digit's box, the 28x28 image
 as it was put on the canvas. Told as well is how often it lies in the tight box around the ink, which is only
 a few pixels wide for many a one, and no wider than a cell of the map, 4x4. An untrained net points at ink,
-too, and most of it is the digit's: how often it hits is told beside. Only with the scraps is there more to it.
+too, and most of it is the digit's: how often it hits is told beside. Scraps make the task more than that.
 MNIST: copyright Yann LeCun and Corinna Cortes, commonly given as CC BY-SA 3.0.
 """
 

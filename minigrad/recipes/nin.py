@@ -37,7 +37,7 @@ def small(
 
 
 def draw_class_maps(task: Task, net: NIN, data: Pictures) -> None:
-    """The first test image of each of eight classes, and on it the map of the class that the net says it is."""
+    """The first test image of each of eight classes, and on it the map of the class that the net names."""
     some = np.array([np.flatnonzero(data.test[1] == k)[0] for k in range(len(data.classes))[:8]])
     with no_grad(), still(net):
         maps = net.class_maps(tensor(data.test[0][some]).to(task.device)).cpu().numpy()
