@@ -70,8 +70,9 @@ def sentence(*pairs):
 
 def test_the_commonest_tag():
     train = [sentence("run/VERB", "run/NOUN", "run/VERB", "a/DET"), sentence("b/DET", "c/DET", "d/DET")]
+    dev = [sentence("new/ADV", "run/NOUN", "run/NOUN", "a/DET")]
     test = [sentence("run/VERB", "run/NOUN", "never/DET", "seen/ADV")]
-    assert tagger.baseline(train, test) == 50.0  # run: VERB; unseen: DET
+    assert tagger.baseline(train, dev, test) == 50.0  # run: VERB; what dev has and train has not: ADV
 
 
 def test_a_corpus_in_numbers():

@@ -261,7 +261,7 @@ SHORT = {"epochs": 2, "batch_size": 25, "lr": 5e-3, "reviews": 2500, "width": 32
 RECIPES = (
     Recipe(
         name="text-cnn", summary="Kim's CNN for sentences, random vectors of 100, one fold",
-        run=partial(run, model="cnn"), mark=73.0, paper=KIM, minutes=2, settings=ADAM, short=SHORT, **COMMON,
+        run=partial(run, model="cnn"), mark=73.0, paper=KIM, minutes=1, settings=ADAM, short=SHORT, **COMMON,
     ),
     Recipe(
         name="text-cnn-folds", summary="Kim's CNN for sentences, random vectors of 300, all ten folds",
@@ -270,12 +270,12 @@ RECIPES = (
     ),
     Recipe(
         name="sentiment", summary="BiLSTM of 64 with attention, the words it looks at, three folds",
-        run=partial(run, model="lstm"), mark=74.0, paper="none with these vectors", minutes=5, seeds=3,
+        run=partial(run, model="lstm"), mark=74.0, paper="none with these vectors", minutes=2, seeds=3,
         settings=dataclasses.replace(ADAM, epochs=5, lr=2e-3), short={**SHORT, "lr": 0.01}, **COMMON,
     ),
     Recipe(
         name="han", summary="hierarchical attention (Yang et al. 2016) on documents of five reviews",
-        run=documents, mark=91.0, paper="none on such documents", minutes=4, seeds=3,
+        run=documents, mark=91.0, paper="none on such documents", minutes=2, seeds=3,
         settings=dataclasses.replace(ADAM, batch_size=16, lr=2e-3),
         short={**SHORT, "lr": 0.01, "batch_size": 10}, **COMMON,
     ),

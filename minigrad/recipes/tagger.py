@@ -130,7 +130,7 @@ def run(task: Task, hidden_size: int = 128, sentences: int = 0) -> Figures:
     shares = {f"{net}, {name}": 100 * r[part].mean() for net, r in right.items() for name, part in parts}
     plots.bars(shares, task.picture("seen_and_unseen.png"), "What the spelling tells", "right, %")
     show(task, source["test"], found)
-    commonest = baseline(source["train"], source["test"])
+    commonest = baseline(*source.values())
     return {
         "test accuracy, %": 100 * right["spelling"].mean(),
         "test accuracy of words alone, %": 100 * right["words"].mean(),
@@ -140,15 +140,18 @@ def run(task: Task, hidden_size: int = 128, sentences: int = 0) -> Figures:
     }
 
 
-def baseline(train: list[Sentence], test: list[Sentence]) -> float:
-    """What giving each word its commonest tag has right; unseen ones get the commonest tag of all."""
+def baseline(train: list[Sentence], dev: list[Sentence], test: list[Sentence]) -> float:
+    """What giving each word its commonest tag has right; unseen ones get the commonest of dev's unseen."""
     counts: dict[str, np.ndarray] = {}
+    unseen = np.zeros(len(UPOS))
     for sentence in train:
         for word, tag in zip(sentence.words, sentence.upos, strict=True):
             counts.setdefault(word, np.zeros(len(UPOS)))[NUMBER[tag]] += 1
-    usual = sum(counts.values())
+    for sentence in dev:
+        for word, tag in zip(sentence.words, sentence.upos, strict=True):
+            unseen[NUMBER[tag]] += word not in counts
     right = [
-        counts.get(word, usual).argmax() == NUMBER[tag]
+        counts.get(word, unseen).argmax() == NUMBER[tag]
         for sentence in test
         for word, tag in zip(sentence.words, sentence.upos, strict=True)
     ]
@@ -189,7 +192,7 @@ RECIPES = (
     ),
     Recipe(
         name="tagger-small", summary="char-CNN and BiLSTM of 64 tag the parts of speech",
-        run=partial(run, hidden_size=64), mark=92.0, minutes=5,
+        run=partial(run, hidden_size=64), mark=92.0, minutes=3,
         settings=dataclasses.replace(ADAM, epochs=6, lr=3e-3), **COMMON,
     ),
 )  # fmt: skip

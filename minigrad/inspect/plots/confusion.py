@@ -42,11 +42,12 @@ def confusion_matrix(y_true: Any, y_pred: Any, path: str | Path | None = None, c
         raise ValueError(f"confusion_matrix: expected {k} names (classes={list(classes)!r})")
     k = len(classes) if classes is not None else k
     counts = np.bincount(truth * k + found, minlength=k * k).reshape(k, k)
+    names = [str(name) for name in (classes if classes is not None else range(k))]
     size = float(np.clip(0.48 * k + 1.8, 4.2, 9.5))
-    figure = new_figure(size + 1.5, size)
+    # The matrix stays square: what stands beside it needs width of its own.
+    figure = new_figure(size + 1.5 + 0.12 * max(map(len, names)), size)
     axes = figure.subplots()
     _cells(figure, axes, counts)
-    names = [str(name) for name in (classes if classes is not None else range(k))]
     recall = counts.diagonal() / np.maximum(counts.sum(axis=1), 1)
     step = 1 if k <= MOST_NUMBERED else math.ceil(k / MOST_NUMBERED)
     axes.set_xticks(range(0, k, step), names[::step])
