@@ -25,11 +25,15 @@ RATE = 100  # samples in a second
 Prepare = Callable[[np.ndarray], np.ndarray]
 
 
-def three_parts(data_dir: str | Path | None, every: int = 1) -> tuple[Ecgs, Ecgs, Ecgs]:
-    """The training, validation and testing records, every n-th of each; the file is checked once."""
+def three_parts(data_dir: str | Path | None, every: int = 1, tested: int = 1) -> tuple[Ecgs, Ecgs, Ecgs]:
+    """The training, validation and testing records, the file being checked once.
+
+    every: n-th record only to train and choose with; tested: n-th only to test on.
+    """
     train = cinc2017("train", data_dir=data_dir)
     held = [cinc2017(split, data_dir=data_dir, verify=False) for split in ("validation", "test")]
-    one, two, three = (Ecgs(p.records[::every], p.labels[::every], p.rate) for p in (train, *held))
+    steps = every, every, tested
+    one, two, three = (Ecgs(p.records[::n], p.labels[::n], p.rate) for p, n in zip((train, *held), steps))
     return one, two, three
 
 
