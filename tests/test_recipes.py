@@ -309,6 +309,39 @@ def test_better_is_strict_and_knows_its_direction():
     assert (LINE.expected, more.expected) == ("<= 0.1", ">= 0.1")
 
 
+def test_the_command_line_trains_evaluates_and_lists(registered, tmp_path, monkeypatch, capsys):
+    cli = pytest.importorskip("minigrad.cli", exc_type=SystemExit)
+    monkeypatch.setattr(cli, "_faster_blas", lambda: None)
+    monkeypatch.setattr(cli, "_on_signals", lambda run: None)
+    monkeypatch.chdir(tmp_path)
+
+    def said(*words):
+        monkeypatch.setattr("sys.argv", ["minigrad", *words])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capsys.readouterr()
+        return end.value.code, out + err
+
+    code, told = said("train", "line", "--short", "--seeds", "2", "--set", "lr=0.1", "slope=0.5")
+    metrics = json.loads((tmp_path / "runs" / "line-points" / "metrics.json").read_text())
+    assert code == 0 and f"{metrics['value']:.6g} +-" in told and "(expected <= 0.1)" in told and "seed-1/weight.txt" in told
+    assert metrics["seeds"] == [0, 1] and metrics["options"]["slope"] == 0.5 and metrics["settings"]["epochs"] == 2
+    assert metrics["command"] == "minigrad train line --short --seeds 2 --set lr=0.1 slope=0.5"
+    assert said("train", "line", "--short")[0] == 1  # the folder holds a run
+    assert "epochs=4 (was 2)" in said("train", "line", "--resume", "--seeds", "2", "--set", "lr=0.1", "slope=0.5")[1]
+
+    monkeypatch.setattr("minigrad.train.Trainer._step", no_step)
+    code, told = said("evaluate", "runs/line-points")
+    assert code == 0 and told.splitlines() == [
+        f"runs/line-points: error {metrics['value']:.6g}", "runs/line-points: epochs run 2",
+    ]  # fmt: skip
+    (tmp_path / "runs" / "line-points" / "metrics.json").unlink()
+    assert "is not finished; go on with --resume" in said("evaluate", "runs/line-points")[1]
+
+    listed = said("recipes")[1]
+    assert all(f"\n{r.name} " in listed and r.data in listed for r in RECIPES)
+
+
 def test_a_folder_without_a_run_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no run"):
         again(tmp_path)
