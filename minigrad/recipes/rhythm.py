@@ -4,8 +4,9 @@ Hannun et al. 2019 trained it on 91,232 records of their own and told twelve rhy
 records of the 2017 PhysioNet challenge at 100 Hz, in windows drawn anew each epoch. 75 % of each class train,
 10 % choose the epoch, 15 % test, by the mean of a record's windows. As in the challenge the figure is the
 mean F1 of normal, fibrillation and other. Classes are drawn as often as they are; a class's score is weighted
-in the loss by the root of how rare it is. `rhythm-small` has an eighth of the maps, learns
-from 10 s of every fourth record, and is tested on the same records. PhysioNet: open access (Clifford et al. 2017, Goldberger et al. 2000).
+in the loss by the root of how rare it is. `rhythm-small` has an eighth of the maps, learns from 10 s of every
+fourth record, and is tested on the same records. PhysioNet: open access (Clifford et al. 2017, Goldberger et
+al. 2000).
 """
 
 from functools import partial
@@ -30,7 +31,7 @@ NAMES = ["normal", "fibrillation", "other", "noisy"]
 def run(
     task: Task, seconds: int = 30, width: int = 32, dropout: float = 0.2, every: int = 1, tested: int = 1
 ) -> Figures:
-    """width: maps of the first blocks. every: n-th record only to learn from; tested: n-th only to test on."""
+    """width: maps of the first blocks. every: n-th record only to learn from; tested: to test on."""
     train, validation, test = three_parts(task.data_dir, every, tested)
     net = ResNet1d(len(RHYTHMS), width, dropout, pooled=True)
     counts = np.bincount(train.labels, minlength=len(RHYTHMS))
