@@ -139,7 +139,9 @@ def table(task: Task, found: dict[tuple, float]) -> None:
     names = [source if source == "from scratch" else f"{source}, {strategy}" for source, strategy in columns]
     values = np.array([[found[*column, amount] for column in columns] for amount in amounts])
     rows = [f"{amount} a class" for amount in amounts]
-    plots.matrix(values, task.picture("table.png"), rows, names, "Digits 5 to 9, right, %")
+    # A plot of letters shows blanks; these are words.
+    beside, below = ([word.replace(" ", "\u00a0") for word in words] for words in (rows, names))
+    plots.matrix(values, task.picture("table.png"), beside, below, "Digits 5 to 9, right, %")
     curves = {name: (np.log10(amounts), values[:, j]) for j, name in enumerate(names)}
     plots.lines(curves, task.picture("amounts.png"), "Digits 5 to 9", "log10 of labels a class", "right, %")
     lines = [" " * 14 + "  ".join(f"{name:>22}" for name in names)]
