@@ -2,13 +2,14 @@
 
 Trained on the records of the 2017 PhysioNet challenge, 75 % of each class, at 100 Hz, with windows drawn
 anew in each epoch; 10 % choose the epoch and the threshold of F1, 15 % test, each record by the mean of a
-few windows. The paper's figures are of its own test windows, in which fibrillation is far commoner than in
-the records here: of ROC-AUC alone, which does not depend on that, the two can be compared. `*-small` train
-smaller networks on 10 s of all records of fibrillation and as many others, and are tested on the same
-records. Segments are of 0.2 s, about the paper's 50 samples at 300 Hz; the CNN, which knows no order, gets
-longer filters.
-How irregular the pulse is, one number a record without any training, is the figure to beat. PhysioNet: open
-access (Clifford et al. 2017, Goldberger et al. 2000).
+few windows. The paper's figures are of its own split and windows: PR-AUC and F1 depend on how common
+fibrillation is, so they cannot be compared with those here, and ROC-AUC only roughly. `*-small` train smaller
+networks on 10 s of all records of fibrillation and as many others, and are tested on the same records.
+Segments are of 0.2 s, about the 50 samples at 300 Hz of the authors' code; the CNN, which knows no order,
+gets longer filters. Their lengths were chosen by validation records, after segments of half a second had been
+tested too; the marks of the small forms were set from their first runs. How irregular the pulse is, one
+number a record without any training, is a figure of the same run. PhysioNet: open access (Clifford et al.
+2017, Goldberger et al. 2000).
 """
 
 from functools import partial
