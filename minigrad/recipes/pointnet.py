@@ -111,7 +111,7 @@ def critical_points(
     titles = [f"{truth[i]}: taken for {answers[i]}" for i in some]
     plots.clouds(
         list(sets[some]), task.picture("critical_points.png"), list(critical), titles,
-        "The points that supply a maximum, in vermillion: they alone decide",
+        "Points that supply a maximum of the global feature, in vermillion",
     )  # fmt: skip
 
 
