@@ -130,7 +130,7 @@ def draw(task: Task, mean: list[np.ndarray], tests: list[Chain], chain: str, cur
 RECIPES = (
     Recipe(
         name="protein", summary="ten BiLSTMs, averaged: helix, strand or coil from 111 training chains",
-        run=run, data="protein_ss_qian_sejnowski", metric="test Q3, %", mark=64.0, minutes=7, seeds=3,
+        run=run, data="protein_ss_qian_sejnowski", metric="test Q3, %", mark=64.0, minutes=3,
         paper="64.3 % on these test chains (Qian and Sejnowski 1988)",
         settings=Settings(epochs=30, batch_size=16, lr=2e-3, weight_decay=0.05, workers=0),
         short={"epochs": 3, "nets": 1, "lr": 5e-3}, baseline="all coil, %",
