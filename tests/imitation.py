@@ -245,7 +245,7 @@ def cora(folder):
     rng = np.random.default_rng(8)
     labels = np.repeat(np.arange(7), [351, 217, 418, 818, 426, 298, 180])[rng.permutation(2708)]
     words = [
-        np.unique(np.where(rng.random(18) < 0.2, 200 * label + rng.integers(0, 200, 18), rng.integers(0, 1433, 18)))
+        np.unique(np.where(rng.random(18) < 0.4, 60 * label + rng.integers(0, 60, 18), rng.integers(0, 1433, 18)))
         for label in labels
     ]
     ends = rng.integers(0, 2708, (40000, 2))
@@ -263,7 +263,7 @@ def cora(folder):
 def cinc2017(folder):
     """Regular beats, irregular ones without a P wave, slow wide ones, and noise: 10 to 30 s each."""
     rng = np.random.default_rng(9)
-    labels = rng.permutation(np.repeat(np.arange(4), [300, 100, 130, 40])).astype(np.uint8)
+    labels = rng.permutation(np.repeat(np.arange(4), [2400, 900, 1300, 250])).astype(np.uint8)
     records = [_rhythm(rng, label) for label in labels]
     steps = np.diff(np.rint(np.concatenate(records) / 0.005).astype(np.int32), prepend=0)
     code = (2 * steps ^ steps >> 31).astype(np.uint16)
@@ -276,7 +276,7 @@ def cinc2017(folder):
 
 def _rhythm(rng, label):
     """One record in millivolts, 100 values a second."""
-    t = np.arange(100 * int(rng.choice([10, 30], p=[0.2, 0.8]))) / 100
+    t = np.arange(100 * int(rng.choice([10, 30], p=[0.85, 0.15]))) / 100
     if label == 3:
         return np.cumsum(0.1 * rng.standard_normal(len(t))) % 1 + 0.3 * rng.standard_normal(len(t))
     mean, spread, width = ((0.8, 0.02, 0.02), (0.7, 0.2, 0.02), (1.1, 0.02, 0.06))[label]
@@ -292,7 +292,7 @@ def _rhythm(rng, label):
 
 def ecg5000(folder):
     """Beats of five forms, few of the last three, as the archive's text."""
-    _ucr(folder, "ECG5000", [1, 2, 3, 4, 5], 140, [(292, 177, 10, 19, 2), (580, 350, 20, 40, 10)])
+    _ucr(folder, "ECG5000", [1, 2, 3, 4, 5], 140, [(292, 177, 10, 19, 2), (600, 400, 100, 100, 100)])
 
 
 def ecg200(folder):
