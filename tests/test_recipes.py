@@ -23,7 +23,11 @@ KEYS = {
     "commit", "command",
 }  # fmt: skip
 WEIGHTS = {"last.safetensors", "best.safetensors"}
-SLOW: set[str] = set()  # short forms of more than ten seconds
+# Short forms of two or three seconds run in every suite, the others with --slow.
+QUICK = {
+    "mlp_digits", "lenet5_digits", "gcn_cora", "cora-mlp_cora", "beats-lstm_ecg5000", "forecasting_synthetic",
+    "penalties_synthetic", "capacity_synthetic", "rnn-forms_synthetic", "sizes_none",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +57,7 @@ def imitations(tmp_path_factory):
 def forms():
     for r in RECIPES:
         name = f"{r.name}_{r.data}"
-        yield pytest.param(r, id=name, marks=[pytest.mark.slow] if name in SLOW else [])
+        yield pytest.param(r, id=name, marks=[] if name in QUICK else [pytest.mark.slow])
 
 
 @pytest.mark.cpu
@@ -283,7 +287,7 @@ def test_unknown_recipes_and_data_are_told_with_what_there_is():
 def test_missing_data_leave_no_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIGRAD_DATA", str(tmp_path / "empty"))
     monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "empty"))
-    with pytest.raises(FileNotFoundError, match="Cora"):
+    with pytest.raises(FileNotFoundError, match="cora: found neither"):
         Run(find(RECIPES, "gcn"), tmp_path / "run").start()
     assert list(tmp_path.iterdir()) == []
 
