@@ -71,7 +71,7 @@ def step_would_move(model):
         (("*.bias",), {n for n in ALL if n.endswith("bias")}, set()),
         (("bn1.weight", "bn1.b*"), {"bn1.weight", "bn1.bias"}, {"bn1"}),
     ],
-    ids=str,
+    ids=lambda names: " ".join(sorted(names)) or "none",
 )
 def test_freeze_stops_what_it_names_and_the_statistics_of_layers_that_are_done(patterns, frozen, still):
     model = Net()
