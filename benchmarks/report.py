@@ -8,6 +8,7 @@ benchmarks/results/recipes.md and of minigrad/recipes/measured.json (recipes_pag
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -235,7 +236,7 @@ def main() -> int:
         if "--check" not in sys.argv[1:]:
             path.write_text(text)
         elif not path.exists() or path.read_text() != text:
-            wrong.append(f"{path.relative_to(HERE.parent)} is out of date: python -m benchmarks.report")
+            wrong.append(f"{os.path.relpath(path, HERE.parent)} is out of date: python -m benchmarks.report")
     print(*wrong, sep="\n", end="\n" * bool(wrong), file=sys.stderr)
     return int(bool(wrong))
 
