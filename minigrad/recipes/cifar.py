@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..classifier import cross_entropy, score, scored_on
+from ..classifier import cross_entropy, scored_on
 from ..data import CIFAR10_CLASSES, TensorDataset, cifar10
 from ..data.transforms import Compose, RandomCrop, RandomHorizontalFlip
 from ..inspect import plots
 from ..nn import Module
 from ..train import Loss
 from .base import Figures, Task
+from .examine import examine
 
 __all__ = [
     "ALL",
@@ -117,20 +118,13 @@ def classify(
     transform = augmentation(size) if task.settings.augment else None
     train = TensorDataset(*data.train, transform=transform)
     history = task.fit(model, train, loss, scored_on(data.validation))
-    inputs, labels = data.test
-    test_loss, accuracy, probabilities = score(model, inputs, labels)
-    names = data.classes
-    plots.learning_curves(history, task.picture("learning_curves.png"))
-    plots.confusion_matrix(labels, probabilities.argmax(1), task.picture("confusion_matrix.png"), names)
-    weights = dict(model.named_parameters())[first_layer]
-    plots.filters(weights.detach().cpu().numpy(), task.picture("first_layer_filters.png"))
-    plots.worst_mistakes(inputs, labels, probabilities, task.picture("worst_mistakes.png"), names)
+    test_loss, accuracy = examine(task, model, history, data.test, first_layer, data.classes)
     return {
         "test accuracy, %": 100 * accuracy,
         "test loss": test_loss,
         "training images": len(train),
         "linear classifier, %": linear_accuracy(data),
-        "chance, %": 100 / len(names),
+        "chance, %": 100 / len(data.classes),
         "lossy images, 1 if so": float(data.lossy),
     }
 

@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..classifier import score
 from ..data import digits, mnist
 from ..data.transforms import RandomAffine
-from ..inspect import plots
 from ..nn import Module
 from .base import Figures, Task
+from .examine import examine
 
 __all__ = ["Split", "as_input", "augmentation", "digit_classifier", "load", "normalise"]
 
@@ -81,17 +80,14 @@ def augmentation() -> Callable:
 
 
 def digit_classifier(
-    task: Task, build: Callable[[], Module], first_layer: str, data: str, images: int | None = None
+    task: Task, build: Callable[[], Module], first_layer: str, data: str, images: int | None = 55000
 ) -> Figures:
-    """Train a classifier of 32x32 digits, test it, and draw its curves, mistakes and first filters."""
+    """Train a classifier of 32x32 digits, test it, and draw its curves, mistakes and first filters.
+
+    images: how many of the training images; None for all.
+    """
     splits = load(data, task.data_dir)
     model, train = build(), (splits.train[0][:images], splits.train[1][:images])
     history = task.fit(model, train, validate=splits.validation, transform=augmentation())
-    inputs, labels = splits.test
-    loss, accuracy, probabilities = score(model, inputs, labels)
-    plots.learning_curves(history, task.picture("learning_curves.png"))
-    plots.confusion_matrix(labels, probabilities.argmax(1), task.picture("confusion_matrix.png"))
-    weights = dict(model.named_parameters())[first_layer]
-    plots.filters(weights.detach().cpu().numpy(), task.picture("first_layer_filters.png"))
-    plots.worst_mistakes(inputs, labels, probabilities, task.picture("worst_mistakes.png"))
+    loss, accuracy = examine(task, model, history, splits.test, first_layer)
     return {"test error, %": 100 * (1 - accuracy), "test accuracy, %": 100 * accuracy, "test loss": loss}
